@@ -1,0 +1,3 @@
+# dev: what developers and the test command build. Warnings are errors.
+set(CMAKE_BUILD_TYPE Debug CACHE STRING "")
+set(AGENT_WERROR ON CACHE BOOL "")

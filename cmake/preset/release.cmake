@@ -1,0 +1,3 @@
+# release: what users install; no tests.
+set(CMAKE_BUILD_TYPE Release CACHE STRING "")
+set(AGENT_TESTS OFF CACHE BOOL "")
