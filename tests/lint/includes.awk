@@ -24,7 +24,7 @@ BEGIN {
 	row("^client/",                              "^(client|proto/(base|wire|conf))/", "^(curl/)")
 	row("^agentd/policy/",                       "^(proto/base|agentd/policy)/",      "^(jansson|uv|curl/|ini)")
 	row("^agentd/(.*_uv|daemon|main)\\.[ch]$",   "^(agentd|proto/(base|wire|conf))/", "")
-	row("^agentd/tool/(patch|apply_patch_main)", "^(proto/base/|agentd/tool/patch)",  "^(jansson|uv|curl/|ini)")
+	row("^agentd/tool/(patch|apply_patch_main)", "^(proto/base/|agentd/tool/(patch|diff|lossy))", "^(jansson|uv|curl/|ini)")
 	row("^agentd/",                              "^(agentd|proto/(base|wire|conf))/", "^(uv|curl/)")
 	row("^tests/",                               ".",                                 "")
 
