@@ -1,0 +1,53 @@
+/*
+ * ceiling.h - what the commands of one session may do at most, and who may use it.
+ *
+ * A client opens a ceiling. A kept one is agentd's to use and outlives its client; any other
+ * belongs to the connection that opened it. The store owns its ceilings, a ceiling the sandboxes
+ * that were made for it: a grant may ask for a wider one than the ceiling's own, so there is a
+ * place for each mode with and without the network, and each is made when it is first needed.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "broker/id.h"
+#include "broker/spec.h"
+
+struct err;
+struct peer;
+struct sandbox;
+
+struct ceiling {
+	char id[ID_SIZE];
+	const struct peer *owner;        /* the connection that opened it; NULL when that is gone */
+	struct kept kept;                /* what `open` borrows from */
+	struct broker_ceiling_open open; /* as it was asked for; full access has the network */
+	struct sandbox *sandboxes[SANDBOX_MODE_COUNT][2];
+};
+
+struct ceilings {
+	struct ceiling *items[BROKER_CEILINGS_MAX];
+	size_t count;
+};
+
+/* What a peer wants with a ceiling. */
+enum ceiling_use { CEILING_SHOW, CEILING_CLOSE, CEILING_START, CEILING_GRANT, CEILING_USE_COUNT };
+
+/* Stores what a client asked for, and takes what that borrows from. No sandbox yet. */
+int ceilings_add(struct ceilings *ceilings, const struct broker_ceiling_open *params,
+		 struct kept *kept, const struct peer *owner, struct ceiling **out, struct err *err)
+	MUST_CHECK;
+void ceilings_drop(struct ceilings *ceilings, struct ceiling *ceiling);
+
+/* A ceiling that this peer may use so. ERR_NOTFOUND also for one that exists, but not for it. */
+int ceilings_find(const struct ceilings *ceilings, const char *id, enum ceiling_use use,
+		  const struct peer *peer, struct ceiling **out, struct err *err) MUST_CHECK;
+
+/* The rule of the above; pure. */
+bool ceiling_allows(const struct ceiling *ceiling, enum ceiling_use use, const struct peer *peer);
+
+/* The sandbox of a mode, made now if it is not there; `hidden`: folders that no command may see. */
+int ceiling_sandbox(struct ceiling *ceiling, enum sandbox_mode mode, bool network,
+		    const struct wire_strings *hidden, struct sandbox **out, struct err *err)
+	MUST_CHECK;

@@ -1,0 +1,243 @@
+#include "broker/daemon_start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proto/base/err.h"
+#include "proto/base/fd.h"
+#include "proto/base/log.h"
+
+#include "broker/broker.h"
+#include "broker/peer.h"
+#include "broker/reap.h"
+
+static int wait_for(struct call *call, struct err *err)
+{
+	struct daemon *daemon = &call->broker->daemon;
+
+	if (daemon->waiter_count == DAEMON_WAITERS_MAX)
+		return ERR_SET(err, ERR_LIMIT, "more than %d requests wait", DAEMON_WAITERS_MAX);
+	daemon->waiters[daemon->waiter_count++] = ticket_take(call);
+	return 0;
+}
+
+/* Tells those who wait with this method: the result, or (NULL) the failure. */
+static void wake(struct daemon *daemon, enum broker_method method, const void *result,
+		 struct err *err)
+{
+	for (size_t i = 0; i < daemon->waiter_count; i++) {
+		if (daemon->waiters[i].method != &broker_methods[method])
+			continue;
+		if (result)
+			(void)ticket_answer(&daemon->waiters[i], result, NULL, err);
+		else
+			ticket_fail(&daemon->waiters[i], err);
+	}
+}
+
+/*
+ * In the forked child. No death signal is set: agentd learns of the broker's end by the end of its
+ * connection, and has to store what it holds and tell its clients before it ends as well.
+ */
+static _Noreturn void become(const struct broker_options *options, int sock)
+{
+	const char *const *folders = options->folders;
+	sigset_t none;
+
+	(void)sigemptyset(&none);
+	if (dup2(sock, DAEMON_FD) == DAEMON_FD && fcntl(DAEMON_FD, F_SETFD, 0) == 0 &&
+	    sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL) == 0 &&
+	    sigprocmask(SIG_SETMASK, &none, NULL) == 0)
+		(void)execl(options->agentd, options->agentd, "--broker-fd", "3", "--runtime",
+			    folders[BROKER_RUNTIME], "--state", folders[BROKER_STATE], "--config",
+			    folders[BROKER_CONFIG], options->no_lockdown ? "--no-lockdown" : NULL,
+			    NULL);
+	log_error("daemon_exec", "program='%s' why='%s'", options->agentd, strerrordesc_np(errno));
+	_exit(127);
+}
+
+static int launch(struct broker *broker, struct err *err)
+{
+	struct daemon *daemon = &broker->daemon;
+	int theirs SCOPED(fd_close) = -1;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return ERR_SYS(err, errno, "socketpair");
+	theirs = pair[1];
+	*daemon = (struct daemon){ 0 };
+	daemon->peer = broker_add_peer(broker, pair[0], BROKER_ROLE_DAEMON, err);
+	if (!daemon->peer)
+		return err->code;
+	daemon->pid = fork();
+	if (daemon->pid == 0)
+		become(&broker->options, theirs);
+	if (daemon->pid < 0) {
+		daemon->pid = 0;
+		peer_end(daemon->peer, "agentd cannot be started");
+		return ERR_SYS(err, errno, "fork");
+	}
+	daemon->state = DAEMON_STARTING;
+	daemon->deadline_ms = broker_now_ms() + DAEMON_START_MS;
+	log_info("daemon_start", "pid=%d peer=%u lockdown=%s", (int)daemon->pid,
+		 daemon->peer->number, broker->options.no_lockdown ? "OFF" : "on");
+	return 0;
+}
+
+int daemon_start(struct call *call, struct err *err)
+{
+	struct broker *broker = call->broker;
+	struct broker_daemon_start_result result = { .pid = broker->daemon.pid };
+
+	if (broker->daemon.state == DAEMON_READY)
+		return ticket_answer(&call->ticket, &result, NULL, err);
+	if (broker->daemon.state == DAEMON_OFF && !broker->stop && launch(broker, err) < 0)
+		return err->code;
+	if (broker->daemon.state != DAEMON_STARTING)
+		return ERR_SET(err, ERR_STATE, "agentd, or the broker, is about to end; try again");
+	return wait_for(call, err);
+}
+
+/* Its number is its own as long as we have not collected it. */
+static void terminate(struct broker *broker, int signal)
+{
+	struct daemon *daemon = &broker->daemon;
+
+	if (daemon->pid == 0)
+		return;
+	if (daemon->state != DAEMON_STOPPING)
+		daemon->deadline_ms = broker_now_ms() + DAEMON_STOP_MS;
+	daemon->state = DAEMON_STOPPING;
+	if (daemon->peer)
+		reap_kill(broker, daemon->peer, NULL);
+	if (kill(daemon->pid, signal) < 0)
+		log_error("daemon_signal", "why='%s'", strerrordesc_np(errno));
+}
+
+int daemon_stop(struct call *call, struct err *err)
+{
+	struct broker *broker = call->broker;
+	const struct broker_daemon_stop *params = call->params;
+	struct broker_daemon_stop_result result = { .stopped = false };
+
+	if (broker->daemon.state == DAEMON_OFF) {
+		broker->stop = broker->stop || params->broker;
+		return ticket_answer(&call->ticket, &result, NULL, err);
+	}
+	if (wait_for(call, err) < 0)
+		return err->code;
+	broker->daemon.end_broker = broker->daemon.end_broker || params->broker;
+	terminate(broker, SIGTERM);
+	return 0;
+}
+
+void daemon_shut(struct broker *broker)
+{
+	broker->daemon.end_broker = true;
+	broker->stop = broker->stop || broker->daemon.state == DAEMON_OFF;
+	terminate(broker, SIGTERM);
+}
+
+int daemon_status(struct call *call, struct err *err)
+{
+	const struct broker *broker = call->broker;
+	const char *ids[GRANT_ALL_MAX];
+	struct broker_daemon_status_result result = {
+		.pid = broker->daemon.pid,
+		.ceilings = (int64_t)broker->ceilings.count,
+		.children = (int64_t)broker->child_count,
+		.grants = (int64_t)grants_pending(&broker->grants, NULL, ids),
+	};
+
+	return ticket_answer(&call->ticket, &result, NULL, err);
+}
+
+int daemon_ready(struct call *call, struct err *err)
+{
+	struct daemon *daemon = &call->broker->daemon;
+	struct broker_daemon_start_result result = { .pid = daemon->pid, .started = true };
+
+	if (daemon->state != DAEMON_STARTING)
+		return ERR_SET(err, ERR_STATE, "not while it is started");
+	daemon->state = DAEMON_READY;
+	daemon->was_ready = true;
+	wake(daemon, BROKER_METHOD_DAEMON_START, &result, err);
+	daemon->waiter_count = 0; /* who waits for its end has made it STOPPING */
+	return 0;
+}
+
+void daemon_ended(struct broker *broker, int wait_status)
+{
+	struct daemon *daemon = &broker->daemon;
+	struct err err = { 0 };
+
+	daemon->code =
+		WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+	(void)ERR_SET(&err, ERR_SYSTEM,
+		      "agentd ended with status %d before it was ready; the log says why",
+		      daemon->code);
+	log_info("daemon_ended", "pid=%d code=%d", (int)daemon->pid, daemon->code);
+	daemon->pid = 0;
+	daemon->state = DAEMON_CLEARING;
+	if (daemon->peer)
+		peer_end(daemon->peer, "agentd ended");
+	wake(daemon, BROKER_METHOD_DAEMON_START, NULL, &err);
+}
+
+void daemon_lost(struct broker *broker, const struct peer *peer)
+{
+	struct daemon *daemon = &broker->daemon;
+
+	for (size_t i = 0; i < daemon->waiter_count; i++) {
+		if (daemon->waiters[i].peer == peer)
+			ticket_drop(&daemon->waiters[i]);
+	}
+	if (daemon->peer != peer)
+		return;
+	daemon->peer = NULL;
+	terminate(broker, SIGKILL);
+}
+
+/* It and all that it had is gone. */
+static void settle(struct broker *broker)
+{
+	struct daemon *daemon = &broker->daemon;
+	struct broker_daemon_gone gone = { .code = daemon->code };
+	struct broker_daemon_stop_result result = { .stopped = true };
+	struct err err = { 0 };
+
+	daemon->state = DAEMON_OFF;
+	for (size_t i = 0; daemon->was_ready && i < broker->peer_count; i++) {
+		if (broker->peers[i]->greeted)
+			serve_notify(broker->peers[i], BROKER_METHOD_DAEMON_GONE, &gone);
+	}
+	wake(daemon, BROKER_METHOD_DAEMON_STOP, &result, &err);
+	daemon->waiter_count = 0;
+	broker->stop = broker->stop || daemon->end_broker;
+}
+
+void daemon_tick(struct broker *broker, int64_t now_ms)
+{
+	struct daemon *daemon = &broker->daemon;
+
+	if (daemon->state == DAEMON_CLEARING && !daemon->peer && !reap_has_daemons(broker))
+		settle(broker);
+	if (now_ms < daemon_next_ms(daemon))
+		return;
+	log_warn("daemon_killed", "pid=%d why='%s'", (int)daemon->pid,
+		 daemon->state == DAEMON_STARTING ? "not ready in time" : "does not end");
+	daemon->deadline_ms = now_ms + DAEMON_STOP_MS;
+	terminate(broker, SIGKILL);
+}
+
+int64_t daemon_next_ms(const struct daemon *daemon)
+{
+	return daemon->state == DAEMON_STARTING || daemon->state == DAEMON_STOPPING
+		       ? daemon->deadline_ms
+		       : INT64_MAX;
+}

@@ -1,0 +1,220 @@
+/*
+ * mount.c - the steps that make the view of the file system.
+ *
+ * Only the descriptor-based mount calls are used. A mount goes onto a descriptor that was opened
+ * without following any link and has the expected identity, never onto a path.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "proto/base/err.h"
+#include "proto/base/fd.h"
+
+#include "broker/step.h"
+
+#define NO_SPECIALS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+
+static const char *const devices[DEVICE_COUNT] = { "null",   "zero",    "full",
+						   "random", "urandom", "tty" };
+
+static const char *const dev_links[][2] = { { "ptmx", "pts/ptmx" },
+					    { "fd", "/proc/self/fd" },
+					    { "stdin", "/proc/self/fd/0" },
+					    { "stdout", "/proc/self/fd/1" },
+					    { "stderr", "/proc/self/fd/2" } };
+
+static int set_attributes(int fd, unsigned flags, struct mount_attr attr, struct err *err)
+{
+	return CHECK(err,
+		     syscall(SYS_mount_setattr, fd, "", flags | AT_EMPTY_PATH, &attr, sizeof attr),
+		     "mount_setattr");
+}
+
+/* A copy of the mounts at folder/name, attached nowhere. */
+static int copy_tree(int *out, int folder, const char *name, unsigned flags, uint64_t attributes,
+		     struct err *err)
+{
+	struct mount_attr attr = { .attr_set = attributes };
+
+	*out = (int)syscall(SYS_open_tree, folder, name,
+			    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH |
+				    AT_SYMLINK_NOFOLLOW | flags);
+	if (*out < 0)
+		return ERR_SYS(err, errno, "open_tree");
+	return set_attributes(*out, flags, attr, err);
+}
+
+static int attach(int tree, int folder, const char *name, struct err *err)
+{
+	unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+
+	return CHECK(err, syscall(SYS_move_mount, tree, "", folder, name, flags), "move_mount");
+}
+
+/* A new file system with one option, or none, attached nowhere. */
+static int new_tree(int *out, const char *type, const char *key, const char *value,
+		    unsigned attributes, struct err *err)
+{
+	int context SCOPED(fd_close) = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
+
+	if (context < 0 ||
+	    (key && syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, key, value, 0) < 0) ||
+	    syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return ERR_SYS(err, errno, "make a %s", type);
+	*out = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, attributes);
+	return CHECK(err, *out, "fsmount %s", type);
+}
+
+/* ------------------------------------------------------------------ everything, and places */
+
+static int set_all(struct mount_attr attr, struct err *err)
+{
+	int top SCOPED(fd_close) = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return set_attributes(top, AT_RECURSIVE, attr, err);
+}
+
+int mount_private(struct scene *scene, struct err *err)
+{
+	(void)scene;
+	return set_all((struct mount_attr){ .propagation = MS_PRIVATE }, err);
+}
+
+int mount_seal(struct scene *scene, struct err *err)
+{
+	(void)scene;
+	return set_all((struct mount_attr){ .attr_set = NO_SPECIALS | MOUNT_ATTR_RDONLY }, err);
+}
+
+static int take(int *out, const struct place *place, uint64_t attributes, struct err *err)
+{
+	int fd SCOPED(fd_close) = -1;
+
+	if (roots_open(&fd, place, err) < 0)
+		return err->code;
+	if (copy_tree(out, fd, "", AT_RECURSIVE, attributes, err) < 0)
+		return ERR_WRAP(err, "'%s'", place->path);
+	return 0;
+}
+
+static int put(int tree, const struct place *place, struct err *err)
+{
+	int fd SCOPED(fd_close) = -1;
+
+	if (roots_open(&fd, place, err) < 0)
+		return err->code;
+	return attach(tree, fd, "", err) < 0 ? ERR_WRAP(err, "'%s'", place->path) : 0;
+}
+
+/* A place over itself. */
+static int rebind(const struct place *place, uint64_t attributes, struct err *err)
+{
+	int tree SCOPED(fd_close) = -1;
+
+	return take(&tree, place, attributes, err) < 0 ? err->code : put(tree, place, err);
+}
+
+int mount_hold(struct scene *scene, struct err *err)
+{
+	int *tree = &scene->trees[scene->place - scene->roots->places];
+
+	return take(tree, scene->place, NO_SPECIALS, err);
+}
+
+int mount_attach(struct scene *scene, struct err *err)
+{
+	return put(scene->trees[scene->place - scene->roots->places], scene->place, err);
+}
+
+int mount_pin(struct scene *scene, struct err *err)
+{
+	return rebind(scene->place, NO_SPECIALS, err);
+}
+
+int mount_protect(struct scene *scene, struct err *err)
+{
+	return rebind(scene->place, NO_SPECIALS | MOUNT_ATTR_RDONLY, err);
+}
+
+int mount_hide(struct scene *scene, struct err *err)
+{
+	unsigned attributes = NO_SPECIALS | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY;
+	int mask SCOPED(fd_close) = -1;
+
+	if (new_tree(&mask, "tmpfs", "mode", "0000", attributes, err) < 0)
+		return err->code;
+	return put(mask, scene->place, err);
+}
+
+/* ------------------------------------------------------------------ /dev and /proc */
+
+int mount_devices(struct scene *scene, struct err *err)
+{
+	int folder SCOPED(fd_close) = open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	for (int i = 0; i < DEVICE_COUNT; i++) {
+		if (copy_tree(&scene->devices[i], folder, devices[i], 0,
+			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err) < 0)
+			return ERR_WRAP(err, "'/dev/%s'", devices[i]);
+	}
+	return 0;
+}
+
+static int fill_dev(const struct scene *scene, int dev, struct err *err)
+{
+	for (int i = 0; i < DEVICE_COUNT; i++) {
+		int file SCOPED(fd_close) =
+			openat(dev, devices[i], O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0444);
+
+		if (file < 0 || attach(scene->devices[i], dev, devices[i], err) < 0)
+			return ERR_SYS(err, errno, "'/dev/%s'", devices[i]);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(dev_links); i++) {
+		if (symlinkat(dev_links[i][1], dev, dev_links[i][0]) < 0)
+			return ERR_SYS(err, errno, "'/dev/%s'", dev_links[i][0]);
+	}
+	if (mkdirat(dev, "pts", 0755) < 0 || mkdirat(dev, "shm", 0755) < 0)
+		return ERR_SYS(err, errno, "mkdir in /dev");
+	return 0;
+}
+
+int mount_dev(struct scene *scene, struct err *err)
+{
+	struct mount_attr seal = { .attr_set = MOUNT_ATTR_RDONLY };
+	int folder SCOPED(fd_close) = open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int dev SCOPED(fd_close) = -1;
+	int pts SCOPED(fd_close) = -1;
+	int shm SCOPED(fd_close) = -1;
+	int null SCOPED(fd_close) = -1;
+
+	if (new_tree(&dev, "tmpfs", "mode", "0755", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err) <
+		    0 ||
+	    new_tree(&pts, "devpts", "ptmxmode", "0666", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+		     err) < 0 ||
+	    new_tree(&shm, "tmpfs", "mode", "1777", NO_SPECIALS, err) < 0 ||
+	    attach(dev, folder, "", err) < 0 || fill_dev(scene, dev, err) < 0 ||
+	    attach(pts, dev, "pts", err) < 0 || attach(shm, dev, "shm", err) < 0 ||
+	    set_attributes(dev, 0, seal, err) < 0)
+		return err->code;
+	null = openat(dev, "null", O_RDWR | O_CLOEXEC);
+	return CHECK(err, null, "open '/dev/null'");
+}
+
+int mount_proc(struct scene *scene, struct err *err)
+{
+	unsigned attributes = NO_SPECIALS | MOUNT_ATTR_NOEXEC |
+			      (scene->features->proc_read_only ? MOUNT_ATTR_RDONLY : 0);
+	int folder SCOPED(fd_close) = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int proc SCOPED(fd_close) = -1;
+
+	if (new_tree(&proc, "proc", NULL, NULL, attributes, err) < 0)
+		return err->code;
+	return attach(proc, folder, "", err);
+}

@@ -1,0 +1,35 @@
+/*
+ * probe.h - what this kernel can do for a sandbox, found out by doing it.
+ *
+ * Nothing is inferred from version numbers: the steps of the plans are performed, in a child that
+ * is waited for. A call takes some milliseconds and leaves nothing behind.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "proto/base/attr.h"
+#include "proto/base/err.h"
+
+#define PROBES_MAX 32
+
+struct probe {
+	const char *name; /* static: "own /dev", "landlock", ... */
+	bool ok;
+	int sys;     /* errno, or 0 */
+	bool needed; /* without it no command is sandboxed; otherwise a second layer */
+	char detail[ERR_TEXT_MAX]; /* what was found; or what is missing, and how to mend it */
+};
+
+struct features;
+
+/* In the order of use; returns how many. */
+size_t probe_all(struct probe out[PROBES_MAX]);
+
+/* What a confined sandbox can use here; tried once in the life of the process. */
+void probe_features(struct features *out, bool network);
+
+/* Pure: a sentence for each second-layer mechanism that is missing, or that the features go
+ * without. */
+size_t probe_missing(const char **out, const struct features *features);

@@ -1,0 +1,282 @@
+#include "broker/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "proto/base/fd.h"
+#include "proto/wire/packet.h"
+
+#include "broker/filter.h"
+#include "broker/probe.h"
+#include "broker/step.h"
+
+/* Longest wait for a zygote; a healthy one answers within half a millisecond. */
+#define ZYGOTE_ANSWER_MS 10000
+
+struct sandbox {
+	struct sandbox_config config;
+	const char *hidden[SANDBOX_HIDDEN_MAX]; /* that config points to */
+	struct features features;
+	struct roots roots;
+	/* The zygote; -1 where there is none. */
+	pid_t zygote;
+	int pidfd;
+	int control;
+	int mounts; /* its mountinfo, which becomes readable when a mount vanishes */
+	struct sandbox_view view;
+	char landlock_layer[32];
+};
+
+static void describe(struct sandbox *sandbox)
+{
+	const struct features *features = &sandbox->features;
+	const struct roots *roots = &sandbox->roots;
+	struct sandbox_view *view = &sandbox->view;
+
+	*view = (struct sandbox_view){ .mode = sandbox->config.mode,
+				       .network = features->network || !features->confined,
+				       .root_count = roots->root_count };
+	for (size_t i = 0; i < roots->count; i++) {
+		const struct place *place = &roots->places[i];
+		struct sandbox_root *root = &view->roots[place->owner];
+
+		if (place->kind == PLACE_ROOT)
+			root->path = place->path;
+		else if (place->kind == PLACE_PROTECTED)
+			root->protected[root->protected_count++] = place->path;
+	}
+	if (!features->confined)
+		return;
+	view->layers[view->layer_count++] = "namespaces";
+	view->layers[view->layer_count++] = "seccomp";
+	if (features->landlock > 0)
+		view->layers[view->layer_count++] = sandbox->landlock_layer;
+	view->missing_count = probe_missing(view->missing, features);
+}
+
+/* Its commands go on. */
+static void stop_zygote(struct sandbox *sandbox)
+{
+	if (sandbox->pidfd >= 0)
+		(void)syscall(SYS_pidfd_send_signal, sandbox->pidfd, SIGKILL, NULL, 0);
+	fd_close(&sandbox->pidfd);
+	fd_close(&sandbox->mounts);
+	fd_close(&sandbox->control);
+	sandbox->zygote = -1;
+}
+
+/* The answer to what was sent last, with its descriptors. ERR_GONE: the zygote is dead. */
+static int receive_answer(const struct sandbox *sandbox, struct packet *packet, struct err *err)
+{
+	int rc = packet_recv(sandbox->control, packet, err);
+
+	if (rc == PACKET_AGAIN || rc == ERR_GONE)
+		return ERR_SET(err, ERR_GONE, "zygote: %s before it answered",
+			       rc == ERR_GONE ? "ended" : "too much time passed");
+	if (rc == PACKET_DONE && packet->data.len != sizeof *err)
+		rc = ERR_SET(err, ERR_INVALID, "zygote: another kind of answer");
+	if (rc == PACKET_DONE)
+		memcpy(err, packet->data.data, sizeof *err);
+	return err->code;
+}
+
+/* Returns when it is ready, or with the sentence of the step that failed. */
+static int start_zygote(struct sandbox *sandbox, struct err *err)
+{
+	struct timeval wait = { .tv_sec = ZYGOTE_ANSWER_MS / 1000 };
+	struct packet packet SCOPED(packet_deinit) = { 0 };
+	struct scene scene = {
+		.roots = &sandbox->roots,
+		.features = &sandbox->features,
+		.uid = geteuid(), /* behind the clone it is nobody until it is mapped */
+		.gid = getegid()
+	};
+	pid_t broker = getpid();
+	char path[64];
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return ERR_SYS(err, errno, "socketpair");
+	sandbox->control = pair[0];
+	sandbox->zygote = ns_fork(ns_flags(&sandbox->features), false, &sandbox->pidfd, err);
+	if (sandbox->zygote == 0)
+		zygote_run(pair[1], broker, &scene);
+	(void)close(pair[1]);
+	if (sandbox->zygote < 0)
+		return ERR_WRAP(err, "namespaces%s", step_mend(NULL, err->sys));
+	if (setsockopt(sandbox->control, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) < 0)
+		return ERR_SYS(err, errno, "setsockopt");
+	if (receive_answer(sandbox, &packet, err) < 0)
+		return err->code;
+	(void)snprintf(path, sizeof path, "/proc/%d/mountinfo", (int)sandbox->zygote);
+	sandbox->mounts = open(path, O_RDONLY | O_CLOEXEC);
+	return CHECK(err, sandbox->mounts, "open '%s'", path);
+}
+
+static int rebuild(struct sandbox *sandbox, struct err *err)
+{
+	stop_zygote(sandbox);
+	roots_deinit(&sandbox->roots);
+	describe(sandbox); /* whatever happens now, the view names no path that is gone */
+	if (sandbox->features.confined && roots_find(&sandbox->roots, &sandbox->config, err) < 0)
+		return err->code;
+	describe(sandbox);
+	if (start_zygote(sandbox, err) == 0)
+		return 0;
+	stop_zygote(sandbox);
+	return err->code;
+}
+
+/*
+ * Whether the sandbox is not what it was: a root or a protected path has become another file, or a
+ * folder was removed on the host, which takes away what was mounted on it here.
+ */
+static bool is_damaged(const struct sandbox *sandbox)
+{
+	struct pollfd mounts = { .fd = sandbox->mounts, .events = POLLPRI };
+
+	return roots_changed(&sandbox->roots) || poll(&mounts, 1, 0) != 0;
+}
+
+/* ERR_GONE: the zygote is dead, and nothing was started. */
+static int clone_command(const struct sandbox *sandbox, const struct order *order,
+			 const int fds[SANDBOX_FD_COUNT], struct started *out, struct err *err)
+{
+	struct packet packet SCOPED(packet_deinit) = { 0 };
+
+	if (sandbox->control < 0)
+		return ERR_SET(err, ERR_GONE, "there is no zygote");
+	if (packet_send(sandbox->control, order, sizeof *order, fds, SANDBOX_FD_COUNT, err) < 0 ||
+	    receive_answer(sandbox, &packet, err) < 0)
+		return err->code;
+	out->pidfd = packet_take(&packet, ANSWER_PIDFD);
+	out->status_fd = packet_take(&packet, ANSWER_STATUS);
+	return 0;
+}
+
+static void close_scoped(struct sandbox **sandbox)
+{
+	sandbox_close(*sandbox);
+}
+
+int sandbox_open(struct sandbox **out, const struct sandbox_config *config, struct err *err)
+{
+	struct sandbox *sandbox SCOPED(close_scoped) = NULL;
+
+	if (config->mode <= SANDBOX_MODE_NONE || config->mode >= SANDBOX_MODE_COUNT ||
+	    config->hidden_count > SANDBOX_HIDDEN_MAX)
+		return ERR_SET(err, ERR_INVALID, "no such sandbox");
+	if (filter_prepare(err) < 0)
+		return err->code;
+	sandbox = calloc(1, sizeof *sandbox);
+	if (!sandbox)
+		return ERR_NOMEM_SET(err);
+	sandbox->config = *config;
+	memcpy(sandbox->hidden, config->hidden, config->hidden_count * sizeof *config->hidden);
+	sandbox->config.hidden = sandbox->hidden;
+	sandbox->pidfd = sandbox->control = sandbox->mounts = -1;
+	if (config->mode != SANDBOX_MODE_DANGER_FULL_ACCESS)
+		probe_features(&sandbox->features, config->network);
+	(void)snprintf(sandbox->landlock_layer, sizeof sandbox->landlock_layer, "landlock %d",
+		       sandbox->features.landlock);
+	if (rebuild(sandbox, err) < 0)
+		return err->code;
+	*out = TAKE(sandbox);
+	return 0;
+}
+
+void sandbox_close(struct sandbox *sandbox)
+{
+	if (!sandbox)
+		return;
+	stop_zygote(sandbox);
+	roots_deinit(&sandbox->roots);
+	free(sandbox);
+}
+
+const struct sandbox_view *sandbox_view(const struct sandbox *sandbox)
+{
+	return &sandbox->view;
+}
+
+pid_t sandbox_zygote(const struct sandbox *sandbox)
+{
+	return sandbox->zygote;
+}
+
+int sandbox_start(struct sandbox *sandbox, const struct order *order,
+		  const int fds[SANDBOX_FD_COUNT], struct started *out, struct err *err)
+{
+	struct started started SCOPED(started_deinit) = STARTED_NONE;
+	int rc;
+
+	started.confined = sandbox->features.confined;
+	if (is_damaged(sandbox) && rebuild(sandbox, err) < 0)
+		return ERR_WRAP(err, "the sandbox has to be made anew");
+	rc = clone_command(sandbox, order, fds, &started, err);
+	if (rc == ERR_GONE && (rc = rebuild(sandbox, err)) == 0)
+		rc = clone_command(sandbox, order, fds, &started, err);
+	if (rc < 0 || fd_set_nonblock(started.status_fd, err) < 0)
+		return err->code;
+	*out = started;
+	started = (struct started)STARTED_NONE;
+	return 0;
+}
+
+int sandbox_report(struct started *started, struct child_report *out, struct err *err)
+{
+	struct packet packet SCOPED(packet_deinit) = { 0 };
+	int rc = packet_recv(started->status_fd, &packet, err);
+
+	if (rc == PACKET_AGAIN || rc == ERR_GONE) {
+		out->event = rc == ERR_GONE ? CHILD_GONE : CHILD_NOTHING;
+		return 0;
+	}
+	if (rc == PACKET_DONE && packet.data.len != sizeof *out)
+		rc = ERR_SET(err, ERR_INVALID, "a report of another size");
+	if (rc < 0)
+		return rc;
+	memcpy(out, packet.data.data, sizeof *out);
+	if (out->event == CHILD_EXECUTED)
+		started->command_fd = packet_take(&packet, 0);
+	return 0;
+}
+
+static int signalled(int rc, struct err *err)
+{
+	if (rc < 0 && (errno == ESRCH || errno == ENOTCONN))
+		return ERR_SET(err, ERR_GONE, "the process has ended");
+	return CHECK(err, rc, "signal");
+}
+
+int sandbox_signal(const struct started *started, int signal, struct err *err)
+{
+	if (started->command_fd < 0)
+		return ERR_SET(err, ERR_STATE, "the command does not run yet");
+	return signalled((int)syscall(SYS_pidfd_send_signal, started->command_fd, signal, NULL, 0),
+			 err);
+}
+
+int sandbox_kill(const struct started *started, struct err *err)
+{
+	if (!started->confined)
+		return signalled(shutdown(started->status_fd, SHUT_WR), err);
+	return signalled((int)syscall(SYS_pidfd_send_signal, started->pidfd, SIGKILL, NULL, 0),
+			 err);
+}
+
+void started_deinit(struct started *started)
+{
+	fd_close(&started->pidfd);
+	fd_close(&started->status_fd);
+	fd_close(&started->command_fd);
+}

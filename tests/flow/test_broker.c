@@ -1,0 +1,781 @@
+/*
+ * The real broker, spoken to over its socket: what clients may start, see and end.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proto/base/buf.h"
+#include "proto/base/fd.h"
+#include "proto/base/str.h"
+#include "proto/wire/broker_gen.h"
+#include "proto/wire/packet.h"
+
+#include "tests/support/broker_client.h"
+#include "tests/support/fixture.h"
+
+#define SH(script)                                                                                 \
+	(const char *const[])                                                                      \
+	{                                                                                          \
+		"sh", "-c", script, NULL                                                           \
+	}
+
+static const char *const modes[] = { "read-only", "workspace-write", "danger-full-access" };
+
+/* One broker with one client and a ceiling of the mode. */
+struct rig {
+	struct test_broker broker;
+	struct broker_client client;
+	char ceiling[33];
+};
+
+static void rig_open(struct rig *rig, const char *mode)
+{
+	test_broker_start(&rig->broker, NULL);
+	broker_client_open(&rig->client, &rig->broker);
+	broker_client_ceiling(&rig->client, &rig->broker, mode, false, rig->ceiling);
+}
+
+static void rig_close(struct rig *rig)
+{
+	broker_client_close(&rig->client);
+	assert_int_equal(test_broker_stop(&rig->broker), 0);
+}
+
+static int run(struct rig *rig, const char *const *argv, char *text, size_t size)
+{
+	struct broker_command command;
+
+	if (!broker_command_start(&command, &rig->client, rig->ceiling, argv))
+		fail_msg("start %s: %s", argv[0], rig->client.err.text);
+	return broker_command_finish(&command, &rig->client, text, size);
+}
+
+static void a_command_writes_to_the_callers_pipe_and_its_exit_is_reported(void **state)
+{
+	static const struct row {
+		const char *script;
+		const char *output;
+		int code;
+	} rows[] = {
+		{ "echo hello", "hello\n", 0 },
+		{ "exit 7", "", 7 },
+		{ "echo error >&2; exit 1", "error\n", 1 },
+		{ "exit 255", "", 255 },
+		{ "kill -TERM $$", "", 128 + SIGTERM },
+		{ "kill -KILL $$", "", 128 + SIGKILL },
+		{ "cat", "", 0 },
+	};
+
+	(void)state;
+	for (size_t m = 0; m < ARRAY_LEN(modes); m++) {
+		struct rig rig;
+
+		rig_open(&rig, modes[m]);
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+			char text[256];
+			int code = run(&rig, SH(rows[i].script), text, sizeof text);
+
+			if (code != rows[i].code || strcmp(text, rows[i].output) != 0)
+				fail_msg("%s, %s: %d '%s'", modes[m], rows[i].script, code, text);
+		}
+		rig_close(&rig);
+	}
+}
+
+static void what_cannot_be_executed_is_told_apart_from_what_is_not_there(void **state)
+{
+	static const struct row {
+		const char *program;
+		enum err_code code;
+	} rows[] = {
+		{ "no-such-program", ERR_NOTFOUND },
+		{ "/no/such/program", ERR_NOTFOUND },
+		{ "/etc/passwd", ERR_DENIED },
+		{ "/", ERR_DENIED },
+	};
+
+	(void)state;
+	for (size_t m = 0; m < ARRAY_LEN(modes); m++) {
+		struct rig rig;
+
+		rig_open(&rig, modes[m]);
+		for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+			const char *const argv[] = { rows[i].program, NULL };
+			struct broker_command command;
+
+			if (broker_command_start(&command, &rig.client, rig.ceiling, argv))
+				fail_msg("%s, %s: ran", modes[m], rows[i].program);
+			if (rig.client.err.code != rows[i].code)
+				fail_msg("%s, %s: %s", modes[m], rows[i].program,
+					 rig.client.err.text);
+		}
+		rig_close(&rig);
+	}
+}
+
+static void a_command_gets_the_ceilings_environment_and_its_changes(void **state)
+{
+	struct rig rig;
+	char text[1024];
+	const char *const env[] = { "env", NULL };
+
+	(void)state;
+	rig_open(&rig, "read-only");
+	assert_int_equal(run(&rig, env, text, sizeof text), 0);
+	assert_non_null(strstr(text, "PATH=/usr/local/bin:/usr/bin:/bin\n"));
+	assert_non_null(strstr(text, "AGENTD_SANDBOX_NETWORK_DISABLED=1\n"));
+	assert_non_null(strstr(text, "CODEX_SANDBOX_NETWORK_DISABLED=1\n"));
+	assert_null(strstr(text, "AGENT_TEST_LIBEXEC")); /* the broker's own */
+	rig_close(&rig);
+}
+
+/* The whole spec in a sealed file, as large as the schema allows it. */
+static void a_large_argv_travels_in_a_sealed_file(void **state)
+{
+	struct rig rig;
+	struct err err = { 0 };
+	json_t *argv = json_array();
+	json_auto_t *spec = NULL;
+	json_auto_t *result = NULL;
+	struct buf text SCOPED(buf_deinit) = BUF_INIT(BROKER_SPEC_MAX);
+	struct broker_command command;
+	char *word = malloc(BROKER_STRING_MAX + 1);
+	char output[64];
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int ends[2];
+	int sealed = -1;
+
+	(void)state;
+	assert_non_null(word);
+	memset(word, 'x', BROKER_STRING_MAX);
+	word[BROKER_STRING_MAX] = '\0';
+	(void)json_array_append_new(argv, json_string("sh"));
+	(void)json_array_append_new(argv, json_string("-c"));
+	(void)json_array_append_new(argv, json_string("echo $# ${#1} ${#8}"));
+	(void)json_array_append_new(argv, json_string("sh"));
+	for (size_t i = 0; i < 8; i++)
+		(void)json_array_append_new(argv, json_string(word));
+	spec = json_pack("{s:o, s:[s]}", "argv", argv, "env", "A=1");
+	{
+		char *dumped = json_dumps(spec, JSON_COMPACT);
+
+		assert_int_equal(buf_puts(&text, dumped, &err), 0);
+		free(dumped);
+	}
+	assert_int_equal(fd_sealed(&sealed, "spec", text.data, text.len, &err), 0);
+	rig_open(&rig, "read-only");
+	assert_int_equal(fd_pipe(ends, &err), 0);
+	result = broker_call(&rig.client, "child/start", json_pack("{s:s}", "ceiling", rig.ceiling),
+			     (const int[]){ null, ends[1], ends[1], sealed }, 4);
+	if (!result)
+		fail_msg("%s", rig.client.err.text);
+	fd_close(&ends[1]);
+	command.out = ends[0];
+	(void)snprintf(command.child, sizeof command.child, "%s",
+		       json_string_value(json_object_get(result, "child")));
+	assert_int_equal(broker_command_finish(&command, &rig.client, output, sizeof output), 0);
+	assert_string_equal(output, "8 131071 131071\n");
+	fd_close(&sealed);
+	fd_close(&null);
+	free(word);
+	rig_close(&rig);
+}
+
+static void a_terminal_becomes_the_controlling_one(void **state)
+{
+	(void)state;
+	for (size_t m = 0; m < ARRAY_LEN(modes); m++) {
+		struct rig rig;
+		json_auto_t *result = NULL;
+		json_auto_t *exited = NULL;
+		char text[256] = "";
+		size_t used = 0;
+		ssize_t got;
+		int master = -1;
+		int slave = -1;
+
+		rig_open(&rig, modes[m]);
+		assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+		result = broker_call(&rig.client, "child/start",
+				     json_pack("{s:s, s:[s,s,s]}", "ceiling", rig.ceiling, "argv",
+					       "sh", "-c", "echo through >/dev/tty && tty"),
+				     (const int[]){ slave, slave, slave }, 3);
+		if (!result)
+			fail_msg("%s: %s", modes[m], rig.client.err.text);
+		fd_close(&slave);
+		while ((got = read(master, text + used, sizeof text - 1 - used)) > 0)
+			used += (size_t)got;
+		exited = broker_client_wait(&rig.client, "child/exited");
+		if (!strstr(text, "through\r\n"))
+			fail_msg("%s: '%s'", modes[m], text);
+		fd_close(&master);
+		rig_close(&rig);
+	}
+}
+
+static void kill_signal_to_child(struct rig *rig, const struct broker_command *command, int signal)
+{
+	json_decref(
+		broker_must(&rig->client, "child/kill",
+			    json_pack("{s:s, s:i}", "child", command->child, "signal", signal)));
+}
+
+static void a_signal_is_the_commands_and_kill_is_the_trees(void **state)
+{
+	(void)state;
+	for (size_t m = 0; m < ARRAY_LEN(modes); m++) {
+		struct rig rig;
+		struct broker_command command;
+		char line[64];
+
+		rig_open(&rig, modes[m]);
+		assert_true(broker_command_start(&command, &rig.client, rig.ceiling,
+						 SH("trap 'echo trapped; exit 3' TERM; echo ready; "
+						    "while :; do sleep 1; done")));
+		broker_command_line(&command, line, sizeof line);
+		assert_string_equal(line, "ready");
+		kill_signal_to_child(&rig, &command, SIGTERM);
+		broker_command_line(&command, line, sizeof line);
+		assert_string_equal(line, "trapped");
+		assert_int_equal(broker_command_finish(&command, &rig.client, NULL, 0), 3);
+
+		/* Grandchildren in sessions of their own hold the pipe: it ends when they have. */
+		assert_true(broker_command_start(
+			&command, &rig.client, rig.ceiling,
+			SH("setsid sh -c 'trap \"\" TERM HUP; echo ready; sleep 1000' & wait")));
+		broker_command_line(&command, line, sizeof line);
+		kill_signal_to_child(&rig, &command, SIGKILL);
+		assert_int_equal(broker_command_finish(&command, &rig.client, NULL, 0),
+				 128 + SIGKILL);
+		broker_refused(&rig.client, "child/kill",
+			       json_pack("{s:s, s:i}", "child", command.child, "signal", SIGTERM),
+			       ERR_NOTFOUND);
+		rig_close(&rig);
+	}
+}
+
+/* What a command leaves behind is gone before its exit is reported. */
+static void an_exit_is_reported_when_the_whole_tree_is_gone(void **state)
+{
+	(void)state;
+	for (size_t m = 0; m < ARRAY_LEN(modes); m++) {
+		struct rig rig;
+		struct broker_command command;
+		char line[64];
+		int64_t pid = 0;
+		struct err err = { 0 };
+
+		rig_open(&rig, modes[m]);
+		/* What is left holds stderr, and so the pipe, until it has gone. */
+		assert_true(broker_command_start(&command, &rig.client, rig.ceiling,
+						 SH("p=$(setsid sh -c 'trap \"\" TERM HUP; echo "
+						    "$$; exec sleep 1000 >/dev/null' &);"
+						    "echo $p; exit 5")));
+		broker_command_line(&command, line, sizeof line);
+		assert_int_equal(str_to_int(&pid, line, 1, INT32_MAX, &err), 0);
+		assert_int_equal(broker_command_finish(&command, &rig.client, NULL, 0), 5);
+		if (m == ARRAY_LEN(modes) - 1) /* its number is ours only without a namespace */
+			assert_int_equal(kill((pid_t)pid, 0), -1);
+		rig_close(&rig);
+	}
+}
+
+static void hanging_up_ends_the_tree(void **state)
+{
+	(void)state;
+	for (size_t m = 0; m < ARRAY_LEN(modes); m++) {
+		struct rig rig;
+		struct broker_client other;
+		struct broker_command command;
+		char line[64];
+		char rest[64];
+
+		rig_open(&rig, modes[m]);
+		broker_client_open(&other, &rig.broker);
+		assert_true(broker_command_start(&command, &rig.client, rig.ceiling,
+						 SH("(setsid sh -c 'trap \"\" TERM HUP; echo "
+						    "ready; sleep 1000' &); sleep 1000")));
+		broker_command_line(&command, line, sizeof line);
+		broker_client_close(&rig.client);
+		assert_int_equal(read(command.out, rest, sizeof rest),
+				 0); /* nobody holds the pipe */
+		fd_close(&command.out);
+		rig.client = other;
+		rig_close(&rig);
+	}
+}
+
+static void a_killed_broker_leaves_nothing_behind(void **state)
+{
+	(void)state;
+	for (size_t m = 0; m < ARRAY_LEN(modes); m++) {
+		struct rig rig;
+		struct broker_command command;
+		char line[64];
+		char rest[64];
+
+		rig_open(&rig, modes[m]);
+		assert_true(broker_command_start(&command, &rig.client, rig.ceiling,
+						 SH("(setsid sh -c 'trap \"\" TERM HUP; echo "
+						    "ready; sleep 1000' &); sleep 1000")));
+		broker_command_line(&command, line, sizeof line);
+		assert_int_equal(kill(rig.broker.pid, SIGKILL), 0);
+		assert_int_equal(waitpid(rig.broker.pid, NULL, 0), rig.broker.pid);
+		assert_int_equal(read(command.out, rest, sizeof rest), 0);
+		fd_close(&command.out);
+		broker_client_close(&rig.client);
+	}
+}
+
+static void closing_a_ceiling_ends_its_commands_alone(void **state)
+{
+	struct rig rig;
+	struct broker_command in;
+	struct broker_command out;
+	char other[33];
+	char line[64];
+
+	(void)state;
+	rig_open(&rig, "read-only");
+	broker_client_ceiling(&rig.client, &rig.broker, "workspace-write", false, other);
+	assert_true(
+		broker_command_start(&in, &rig.client, rig.ceiling, SH("echo ready; sleep 1000")));
+	assert_true(broker_command_start(&out, &rig.client, other, SH("echo ready; sleep 1000")));
+	broker_command_line(&in, line, sizeof line);
+	broker_command_line(&out, line, sizeof line);
+	json_decref(broker_must(&rig.client, "ceiling/close",
+				json_pack("{s:s}", "ceiling", rig.ceiling)));
+	assert_int_equal(broker_command_finish(&in, &rig.client, NULL, 0), 128 + SIGKILL);
+	broker_refused(&rig.client, "ceiling/show", json_pack("{s:s}", "ceiling", rig.ceiling),
+		       ERR_NOTFOUND);
+	kill_signal_to_child(&rig, &out, SIGTERM);
+	assert_int_equal(broker_command_finish(&out, &rig.client, NULL, 0), 128 + SIGTERM);
+	rig_close(&rig);
+}
+
+static void a_ceiling_is_not_shared_between_connections(void **state)
+{
+	struct rig rig;
+	struct broker_client other;
+	struct broker_command command;
+	char kept[33];
+	char line[64];
+
+	(void)state;
+	rig_open(&rig, "read-only");
+	broker_client_ceiling(&rig.client, &rig.broker, "read-only", true, kept);
+	broker_client_open(&other, &rig.broker);
+	assert_false(broker_command_start(&command, &other, rig.ceiling, SH("exit 0")));
+	assert_int_equal(other.err.code, ERR_NOTFOUND);
+	assert_false(broker_command_start(&command, &other, kept, SH("exit 0")));
+	assert_int_equal(other.err.code, ERR_NOTFOUND);
+	broker_refused(&other, "ceiling/show", json_pack("{s:s}", "ceiling", rig.ceiling),
+		       ERR_NOTFOUND);
+	broker_refused(&other, "ceiling/close", json_pack("{s:s}", "ceiling", rig.ceiling),
+		       ERR_NOTFOUND);
+	broker_refused(&other, "ceiling/close", json_pack("{s:s}", "ceiling", kept), ERR_NOTFOUND);
+	json_decref(broker_must(&other, "ceiling/show", json_pack("{s:s}", "ceiling", kept)));
+
+	assert_true(broker_command_start(&command, &rig.client, rig.ceiling,
+					 SH("echo ready; sleep 1000")));
+	broker_command_line(&command, line, sizeof line);
+	broker_refused(&other, "child/kill",
+		       json_pack("{s:s, s:i}", "child", command.child, "signal", SIGKILL),
+		       ERR_NOTFOUND);
+	kill_signal_to_child(&rig, &command, SIGKILL);
+	assert_int_equal(broker_command_finish(&command, &rig.client, NULL, 0), 128 + SIGKILL);
+	broker_client_close(&other);
+	rig_close(&rig);
+}
+
+static void a_ceiling_that_is_not_kept_ends_with_its_connection(void **state)
+{
+	struct rig rig;
+	char kept[33];
+	json_auto_t *status = NULL;
+
+	(void)state;
+	rig_open(&rig, "read-only");
+	broker_client_ceiling(&rig.client, &rig.broker, "read-only", true, kept);
+	broker_client_close(&rig.client);
+	broker_client_open(&rig.client, &rig.broker);
+	broker_refused(&rig.client, "ceiling/show", json_pack("{s:s}", "ceiling", rig.ceiling),
+		       ERR_NOTFOUND);
+	json_decref(broker_must(&rig.client, "ceiling/show", json_pack("{s:s}", "ceiling", kept)));
+	status = broker_must(&rig.client, "daemon/status", NULL);
+	assert_int_equal(json_integer_value(json_object_get(status, "ceilings")), 1);
+	assert_int_equal(json_integer_value(json_object_get(status, "children")), 0);
+	rig_close(&rig);
+}
+
+static void the_policy_that_is_shown_is_the_one_in_force(void **state)
+{
+	struct rig rig;
+	json_auto_t *shown = NULL;
+	json_t *policy;
+	json_t *root;
+	char git[700];
+
+	(void)state;
+	test_broker_start(&rig.broker, NULL);
+	(void)snprintf(git, sizeof git, "%s/.git", rig.broker.work);
+	assert_int_equal(mkdir(git, 0700), 0);
+	broker_client_open(&rig.client, &rig.broker);
+	broker_client_ceiling(&rig.client, &rig.broker, "workspace-write", false, rig.ceiling);
+	shown = broker_must(&rig.client, "ceiling/show",
+			    json_pack("{s:s}", "ceiling", rig.ceiling));
+	assert_string_equal(json_string_value(json_object_get(shown, "cwd")), rig.broker.work);
+	policy = json_object_get(shown, "policy");
+	assert_string_equal(json_string_value(json_object_get(policy, "mode")), "workspace-write");
+	assert_true(json_is_false(json_object_get(policy, "network")));
+	assert_true(json_array_size(json_object_get(policy, "layers")) > 0);
+	root = json_array_get(json_object_get(policy, "roots"), 0);
+	assert_string_equal(json_string_value(json_object_get(root, "path")), rig.broker.work);
+	assert_string_equal(
+		json_string_value(json_array_get(json_object_get(root, "protected"), 0)), git);
+	rig_close(&rig);
+}
+
+static void the_sandbox_holds_its_mode(void **state)
+{
+	static const struct row {
+		const char *mode;
+		const char *script;
+		bool works;
+	} rows[] = {
+		{ "read-only", "echo x >x", false },
+		{ "workspace-write", "echo x >x", true },
+		{ "workspace-write", "echo x >.git/x", false },
+		{ "workspace-write", "echo x >../x", false },
+		{ "danger-full-access", "echo x >../x", true },
+		{ "danger-full-access", "echo x >.git/x", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct rig rig;
+		char git[700];
+		char text[512];
+		int code;
+
+		test_broker_start(&rig.broker, NULL);
+		(void)snprintf(git, sizeof git, "%s/.git", rig.broker.work);
+		assert_int_equal(mkdir(git, 0700), 0);
+		broker_client_open(&rig.client, &rig.broker);
+		broker_client_ceiling(&rig.client, &rig.broker, rows[i].mode, false, rig.ceiling);
+		code = run(&rig, SH(rows[i].script), text, sizeof text);
+		if ((code == 0) != rows[i].works)
+			fail_msg("%s, %s: %d %s", rows[i].mode, rows[i].script, code, text);
+		rig_close(&rig);
+	}
+}
+
+/* Whatever one peer does wrong ends that peer, and the broker serves the others. */
+static void a_violation_ends_the_peer_and_nobody_else(void **state)
+{
+	static const char *const garbage[] = {
+		"",
+		"x",
+		"\xff\xfe",
+		"[]",
+		"[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"hello\"}]",
+		"{\"jsonrpc\":\"2.0\",\"method\":\"hello\"}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"hello\",\"x\":1}",
+	};
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, "read-only");
+	for (size_t i = 0; i < ARRAY_LEN(garbage); i++) {
+		struct broker_client bad;
+
+		broker_client_connect(&bad, rig.broker.runtime, "broker.sock");
+		assert_int_equal(send(bad.sock, garbage[i], strlen(garbage[i]), 0),
+				 strlen(garbage[i]));
+		if (!broker_client_ended(&bad))
+			fail_msg("'%s': lives on", garbage[i]);
+		broker_client_close(&bad);
+	}
+	assert_int_equal(run(&rig, SH("exit 4"), NULL, 0), 4);
+	rig_close(&rig);
+}
+
+static void too_large_a_packet_ends_the_peer(void **state)
+{
+	struct rig rig;
+	struct broker_client bad;
+	static char large[BROKER_PACKET_MAX + 1];
+
+	(void)state;
+	rig_open(&rig, "read-only");
+	memset(large, ' ', sizeof large);
+	memcpy(large, "{}", 2);
+	broker_client_connect(&bad, rig.broker.runtime, "broker.sock");
+	assert_int_equal(send(bad.sock, large, sizeof large, 0), sizeof large);
+	assert_true(broker_client_ended(&bad));
+	broker_client_close(&bad);
+	rig_close(&rig);
+}
+
+static void so_many_connections_are_served_at_once(void **state)
+{
+	struct rig rig;
+	struct broker_client clients[BROKER_PEERS_MAX];
+
+	(void)state;
+	rig_open(&rig, "read-only");
+	for (size_t i = 1; i < BROKER_PEERS_MAX; i++)
+		broker_client_open(&clients[i], &rig.broker);
+	broker_client_connect(&clients[0], rig.broker.runtime, "broker.sock");
+	{
+		struct packet packet SCOPED(packet_deinit) = { 0 };
+		struct err err = { 0 };
+
+		assert_int_equal(packet_recv(clients[0].sock, &packet, &err), PACKET_DONE);
+		assert_non_null(strstr(packet.data.data, "more than 64 connections"));
+	}
+	assert_true(broker_client_ended(&clients[0]));
+	broker_client_close(&clients[0]);
+	broker_client_close(&clients[1]);
+	/* The broker sees the end before the newcomer: both are on its list when it polls. */
+	json_decref(broker_must(&rig.client, "daemon/status", NULL));
+	broker_client_open(&clients[0], &rig.broker);
+	broker_client_close(&clients[0]);
+	for (size_t i = 2; i < BROKER_PEERS_MAX; i++)
+		broker_client_close(&clients[i]);
+	rig_close(&rig);
+}
+
+static void so_many_commands_run_at_once(void **state)
+{
+	struct rig rig;
+	struct broker_command commands[BROKER_CHILDREN_MAX];
+	struct broker_command more;
+	size_t i;
+
+	(void)state;
+	rig_open(&rig, "danger-full-access");
+	for (i = 0; i < BROKER_CHILDREN_MAX; i++) {
+		if (!broker_command_start(&commands[i], &rig.client, rig.ceiling,
+					  (const char *const[]){ "sleep", "1000", NULL }))
+			fail_msg("command %zu: %s", i, rig.client.err.text);
+	}
+	assert_false(broker_command_start(&more, &rig.client, rig.ceiling, SH("exit 0")));
+	assert_int_equal(rig.client.err.code, ERR_LIMIT);
+	kill_signal_to_child(&rig, &commands[0], SIGKILL);
+	assert_int_equal(broker_command_finish(&commands[0], &rig.client, NULL, 0), 128 + SIGKILL);
+	assert_true(broker_command_start(&more, &rig.client, rig.ceiling, SH("exit 6")));
+	assert_int_equal(broker_command_finish(&more, &rig.client, NULL, 0), 6);
+	for (i = 1; i < BROKER_CHILDREN_MAX; i++)
+		fd_close(&commands[i].out);
+	rig_close(&rig);
+}
+
+/* Its answers stay in the broker, and nobody waits for it. */
+static void a_peer_that_never_reads_slows_nobody(void **state)
+{
+	struct rig rig;
+	struct broker_client deaf;
+
+	(void)state;
+	rig_open(&rig, "read-only");
+	broker_client_open(&deaf, &rig.broker);
+	assert_int_equal(fd_set_nonblock(deaf.sock, &deaf.err), 0);
+	for (;;) { /* until the broker reads it no more */
+		static const char text[] =
+			"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"daemon/status\"}";
+
+		if (send(deaf.sock, text, sizeof text - 1, MSG_NOSIGNAL) < 0) {
+			assert_int_equal(errno, EAGAIN);
+			break;
+		}
+	}
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(run(&rig, SH("exit 4"), NULL, 0), 4);
+	broker_client_close(&deaf);
+	rig_close(&rig);
+}
+
+static void many_starts_in_flight_are_all_answered(void **state)
+{
+	struct rig rig;
+	struct err err = { 0 };
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int ends[2];
+	char rest[16];
+	int64_t last = 0;
+
+	(void)state;
+	rig_open(&rig, "read-only");
+	assert_int_equal(fd_pipe(ends, &err), 0);
+	for (int i = 0; i < 100; i++)
+		last = broker_client_ask(
+			&rig.client, "child/start",
+			json_pack("{s:s, s:[s]}", "ceiling", rig.ceiling, "argv", "true"),
+			(const int[]){ null, ends[1], ends[1] }, 3);
+	fd_close(&ends[1]);
+	json_decref(broker_client_answer(&rig.client, last));
+	for (int i = 0; i < 100; i++) {
+		json_auto_t *exited = broker_client_wait(&rig.client, "child/exited");
+
+		assert_int_equal(json_integer_value(json_object_get(exited, "code")), 0);
+	}
+	assert_int_equal(read(ends[0], rest, sizeof rest), 0);
+	fd_close(&ends[0]);
+	fd_close(&null);
+	rig_close(&rig);
+}
+
+static void a_second_broker_of_the_same_folder_is_refused(void **state)
+{
+	struct rig rig;
+	char program[1024];
+	char text[1024] = "";
+	int ends[2];
+	struct err err = { 0 };
+	int status = 0;
+	pid_t pid;
+
+	(void)state;
+	rig_open(&rig, "read-only");
+	assert_int_equal(fd_pipe(ends, &err), 0);
+	(void)snprintf(program, sizeof program, "%s/agent-broker", getenv("AGENT_TEST_LIBEXEC"));
+	pid = fork();
+	if (pid == 0) {
+		(void)dup2(ends[1], 2);
+		(void)execl(program, program, "--runtime", rig.broker.runtime, "--state",
+			    rig.broker.state, "--config", rig.broker.config, "--agentd", "/x",
+			    NULL);
+		_exit(127);
+	}
+	fd_close(&ends[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 1);
+	assert_true(read(ends[0], text, sizeof text - 1) > 0);
+	assert_non_null(strstr(text, "another broker serves"));
+	fd_close(&ends[0]);
+	assert_int_equal(run(&rig, SH("exit 4"), NULL, 0), 4);
+	rig_close(&rig);
+}
+
+static void an_unsafe_folder_is_refused_with_the_mend(void **state)
+{
+	struct test_broker broker;
+	struct buf text SCOPED(buf_deinit) = BUF_INIT(65536);
+	struct err err = { 0 };
+	char program[1024];
+	int ends[2];
+	pid_t pid;
+
+	(void)state;
+	test_broker_start(&broker, NULL);
+	assert_int_equal(test_broker_stop(&broker), 0);
+	assert_int_equal(chmod(broker.state, 0770), 0);
+	assert_int_equal(fd_pipe(ends, &err), 0);
+	(void)snprintf(program, sizeof program, "%s/agent-broker", getenv("AGENT_TEST_LIBEXEC"));
+	pid = fork();
+	if (pid == 0) {
+		(void)dup2(ends[1], 2);
+		(void)execl(program, program, "--runtime", broker.runtime, "--state", broker.state,
+			    "--config", broker.config, "--agentd", "/x", NULL);
+		_exit(127);
+	}
+	fd_close(&ends[1]);
+	assert_int_equal(buf_read_fd(&text, ends[0], &err), 0);
+	assert_non_null(strstr(text.data, "chmod go-w"));
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	fd_close(&ends[0]);
+}
+
+static void what_the_kernel_can_do_is_probed(void **state)
+{
+	struct rig rig;
+	json_auto_t *result = NULL;
+
+	(void)state;
+	rig_open(&rig, "read-only");
+	result = broker_must(&rig.client, "probe", NULL);
+	assert_true(json_array_size(json_object_get(result, "probes")) > 3);
+	rig_close(&rig);
+}
+
+static void a_daemon_that_cannot_start_is_explained(void **state)
+{
+	struct test_broker broker;
+	struct broker_client client;
+	json_auto_t *status = NULL;
+
+	(void)state;
+	test_broker_start(&broker, "/bin/false");
+	broker_client_open(&client, &broker);
+	for (int i = 0; i < 2; i++) {
+		broker_refused(&client, "daemon/start", NULL, ERR_SYSTEM);
+		assert_non_null(strstr(client.err.text, "status 1"));
+	}
+	status = broker_must(&client, "daemon/stop", NULL);
+	assert_true(json_is_false(json_object_get(status, "stopped")));
+	broker_client_close(&client);
+	assert_int_equal(test_broker_stop(&broker), 0);
+}
+
+static void the_broker_ends_when_a_client_asks_for_it(void **state)
+{
+	struct test_broker broker;
+	struct broker_client client;
+	int status = 0;
+	char sock[700];
+
+	(void)state;
+	test_broker_start(&broker, NULL);
+	broker_client_open(&client, &broker);
+	json_decref(broker_must(&client, "daemon/stop", json_pack("{s:b}", "broker", true)));
+	assert_true(broker_client_ended(&client));
+	assert_int_equal(waitpid(broker.pid, &status, 0), broker.pid);
+	assert_int_equal(status, 0);
+	(void)snprintf(sock, sizeof sock, "%s/broker.sock", broker.runtime);
+	assert_int_equal(access(sock, F_OK), -1);
+	broker_client_close(&client);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		FIXTURE_TEST(a_command_writes_to_the_callers_pipe_and_its_exit_is_reported),
+		FIXTURE_TEST(what_cannot_be_executed_is_told_apart_from_what_is_not_there),
+		FIXTURE_TEST(a_command_gets_the_ceilings_environment_and_its_changes),
+		FIXTURE_TEST(a_large_argv_travels_in_a_sealed_file),
+		FIXTURE_TEST(a_terminal_becomes_the_controlling_one),
+		FIXTURE_TEST(a_signal_is_the_commands_and_kill_is_the_trees),
+		FIXTURE_TEST(an_exit_is_reported_when_the_whole_tree_is_gone),
+		FIXTURE_TEST(hanging_up_ends_the_tree),
+		FIXTURE_TEST(a_killed_broker_leaves_nothing_behind),
+		FIXTURE_TEST(closing_a_ceiling_ends_its_commands_alone),
+		FIXTURE_TEST(a_ceiling_is_not_shared_between_connections),
+		FIXTURE_TEST(a_ceiling_that_is_not_kept_ends_with_its_connection),
+		FIXTURE_TEST(the_policy_that_is_shown_is_the_one_in_force),
+		FIXTURE_TEST(the_sandbox_holds_its_mode),
+		FIXTURE_TEST(a_violation_ends_the_peer_and_nobody_else),
+		FIXTURE_TEST(too_large_a_packet_ends_the_peer),
+		FIXTURE_TEST(so_many_connections_are_served_at_once),
+		FIXTURE_TEST(so_many_commands_run_at_once),
+		FIXTURE_TEST(a_peer_that_never_reads_slows_nobody),
+		FIXTURE_TEST(many_starts_in_flight_are_all_answered),
+		FIXTURE_TEST(a_second_broker_of_the_same_folder_is_refused),
+		FIXTURE_TEST(an_unsafe_folder_is_refused_with_the_mend),
+		FIXTURE_TEST(what_the_kernel_can_do_is_probed),
+		FIXTURE_TEST(a_daemon_that_cannot_start_is_explained),
+		FIXTURE_TEST(the_broker_ends_when_a_client_asks_for_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
