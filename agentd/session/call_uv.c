@@ -167,6 +167,7 @@ static void free_calls(struct drive *drive)
 	free(drive->calls);
 	drive->calls = NULL;
 	drive->call_count = 0;
+	drive->call_next = 0;
 }
 
 int calls_prepare(struct drive *drive, json_t *items, struct err *err)
@@ -193,13 +194,27 @@ int calls_prepare(struct drive *drive, json_t *items, struct err *err)
 	return 0;
 }
 
-/* A call may end at once, and the end of the last one frees them all. */
+static size_t running(const struct drive *drive)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < drive->call_count; i++)
+		count += drive->calls[i].state == CALL_RUNNING ||
+			 drive->calls[i].state == CALL_STOPPING;
+	return count;
+}
+
+/*
+ * A call may end at once, which comes back here for the next one; the end of the last one frees
+ * them all.
+ */
 void calls_start(struct drive *drive)
 {
 	const struct call *calls = drive->calls;
 
-	for (size_t i = 0; drive->calls && drive->calls == calls && i < drive->call_count; i++) {
-		struct call *call = &drive->calls[i];
+	while (drive->calls && drive->calls == calls && drive->call_next < drive->call_count &&
+	       running(drive) < CALLS_AT_ONCE_MAX) {
+		struct call *call = &drive->calls[drive->call_next++];
 
 		if (call->state != CALL_JUDGING)
 			continue; /* an earlier one has failed the turn, which ended this one */

@@ -24,6 +24,7 @@
 
 #define DRIVE_STOP_MS                                                                              \
 	5000 /* what an edit that has begun is given to end when the turn is interrupted */
+#define CALLS_AT_ONCE_MAX 16     /* of one answer; the others begin as these end */
 #define DRIVE_REQUESTS_MAX 10000 /* requests to the model in one turn */
 #define DRIVE_RETIRED_MAX 16     /* ceilings that a running command may still live in */
 
@@ -53,6 +54,7 @@ struct drive {
 	struct tool_settings tools;
 	struct call *calls;
 	size_t call_count;
+	size_t call_next; /* the first that was not judged yet */
 
 	/* the end */
 	char turn_id[UUID_SIZE];
@@ -75,8 +77,9 @@ void drive_event(struct drive *drive, enum turn_event event);
 void drive_fail(struct drive *drive, const struct err *err);
 
 /*
- * call_uv.c: the calls of an answer. Prepared (shown, decoded), started, and ended one by one with
- * drive_call_done(); calls_end() puts their outputs into the history, in the order of the calls.
+ * call_uv.c: the calls of an answer. Prepared (shown, decoded), started (as many as may run at
+ * once, and further ones whenever one has ended), and ended one by one with drive_call_done();
+ * calls_end() puts their outputs into the history, in the order of the calls.
  */
 int calls_prepare(struct drive *drive, json_t *items, struct err *err) MUST_CHECK;
 void calls_start(struct drive *drive);

@@ -471,6 +471,8 @@ void drive_call_done(struct drive *drive)
 		return;
 	}
 	act(drive, next);
+	if (drive->session && drive->session->turn.state == TURN_WORKING)
+		calls_start(drive);
 }
 
 static int driver_prompt(void *ctx, struct session *session, struct attachment *from,
