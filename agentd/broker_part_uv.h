@@ -10,13 +10,12 @@
 
 #include "proto/base/attr.h"
 #include "proto/base/buf.h"
+#include "proto/base/err.h"
 #include "proto/base/list.h"
 #include "proto/wire/broker_gen.h"
 #include "proto/wire/codec.h"
 
 #include "agentd/broker_uv.h"
-
-struct err;
 
 /* What an answer is for; the row says what to do with it. */
 enum asked { ASKED_NOTHING, ASKED_CHILD, ASKED_GRANT, ASKED_SHOW, ASKED_BLOCKING };

@@ -99,6 +99,8 @@ void conn_send(struct conn *conn, const char *line, size_t len)
 		conn_close(conn, "it does not read what it is sent");
 	else if (buf_append(&conn->out, line, len, &err) < 0)
 		conn_close(conn, err.text);
+	if (!conn_ready(conn))
+		conn->slow = true; /* whoever has more for it will hold back, and must be told */
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *chunk)
@@ -210,9 +212,7 @@ static void write_now(struct conn *conn)
 
 static void settle(struct conn *conn)
 {
-	if (!conn_ready(conn)) {
-		conn->slow = true;
-	} else if (conn->slow) {
+	if (conn->slow && conn_ready(conn)) {
 		conn->slow = false;
 		conn->host->hooks->drained(conn->client);
 	}

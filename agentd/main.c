@@ -146,9 +146,9 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	log_open("agentd", LOG_INFO);
-	/* Hints: without them it runs as well, in more memory. */
-	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
-	(void)mallopt(M_ARENA_MAX, ARENAS);
+	/* Hints, given while there is one thread: without them it runs as well, in more memory. */
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK); /* NOLINT(concurrency-mt-unsafe) */
+	(void)mallopt(M_ARENA_MAX, ARENAS);           /* NOLINT(concurrency-mt-unsafe) */
 	(void)umask(PRIVATE_UMASK);
 	if (ignore_signals(&err) < 0 || daemon_run(&options, &err) < 0) {
 		log_error("ended", "why='%s'", err.text);

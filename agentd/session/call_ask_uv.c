@@ -164,7 +164,8 @@ static void on_grant(void *ctx, const char *grant, enum broker_grant_state state
 /* Stores at the broker exactly what would run, without the sandbox. */
 static int request_grant(struct call *call, struct err *err)
 {
-	const char *const applet[] = { call->drive->host->place.applet, PATCH_APPLET_ARG };
+	const char *const applet[] = { call->drive->host->place.applet, PATCH_APPLET_ARG,
+				       PATCH_APPLET_GRANTED };
 	struct broker_grant_spec spec = { .ceiling = call->ceiling,
 					  .cwd = call->cwd,
 					  .mode = SANDBOX_MODE_DANGER_FULL_ACCESS,

@@ -4,7 +4,9 @@
  * Runs inside the sandbox with the rights of any command; the kernel says what it may write. Reads
  * the patch from its only argument or from standard input, and carries it out as a whole or not at
  * all. With --report, as agentd starts it, standard output has the text for the model whatever
- * happened, and standard error one line of JSON about the changes.
+ * happened, and standard error one line of JSON about the changes. --no-links as a second argument
+ * refuses paths that lead through a symbolic link: for edits that a person has approved to happen
+ * outside of the sandbox, where a link planted inside must not choose what is written.
  */
 #include <signal.h>
 #include <stdbool.h>
@@ -19,6 +21,7 @@
 
 #include "agentd/tool/patch_apply.h"
 #include "agentd/tool/patch_parse.h"
+#include "agentd/tool/patch_path.h"
 #include "agentd/tool/patch_report.h"
 #include "agentd/tool/patch_tree.h"
 
@@ -98,6 +101,10 @@ int main(int argc, char **argv)
 	(void)sigaction(SIGXFSZ, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
 	if (argc == 1)
 		return run_input(false);
+	if (argc == 3 && str_eq(argv[1], "--report") && str_eq(argv[2], "--no-links")) {
+		patch_path_refuse_links();
+		return run_input(true);
+	}
 	if (argc == 2 && str_eq(argv[1], "--report"))
 		return run_input(true);
 	if (argc == 2 && (str_eq(argv[1], "--help") || str_eq(argv[1], "-h")))

@@ -7,8 +7,10 @@
 #include "proto/base/str.h"
 
 #define CHARACTER_MAX 4U
+#define FIRST_LOW 0xc2U /* what a character of several bytes may begin with */
+#define FIRST_HIGH 0xf4U
 
-static const char replacement[] = "\xef\xbf\xbd";
+static const char replacement[] = { '\xef', '\xbf', '\xbd' }; /* U+FFFD */
 
 /* Could these bytes be the start of a longer character? The fillers are second bytes that suit
  * every first one: 0x80, or 0xa0 where low ones are forbidden. */
@@ -32,12 +34,36 @@ static bool is_start(const char *bytes, size_t count)
  */
 static size_t bad_length(const char *bytes, size_t left, bool *open)
 {
+	unsigned char first = (unsigned char)bytes[0];
 	size_t length = 0;
 
+	*open = false;
+	if (first < FIRST_LOW || first > FIRST_HIGH)
+		return 1;
 	while (length < left && length + 1 < CHARACTER_MAX && is_start(bytes, length + 1))
 		length++;
 	*open = length > 0 && length == left;
 	return length > 0 ? length : 1;
+}
+
+/* One replacement for `step` bytes at *at; a row of NULs, as in binary output, goes at once. */
+static int replace(struct buf *out, const char *data, size_t len, size_t *at, size_t step,
+		   struct err *err)
+{
+	size_t count = 1;
+	int rc;
+
+	while (data[*at] == '\0' && *at + count < len && data[*at + count] == '\0')
+		count++;
+	rc = buf_reserve(out, count * sizeof replacement, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < count; i++)
+		memcpy(out->data + out->len + i * sizeof replacement, replacement,
+		       sizeof replacement);
+	buf_grow(out, count * sizeof replacement);
+	*at += count * step;
+	return 0;
 }
 
 /* Bytes used up: all but an incomplete character at the end, which only `end` makes bad. */
@@ -61,10 +87,9 @@ static int convert(struct buf *out, const char *data, size_t len, bool end, size
 			break;
 		rc = buf_append(out, data + good, at - good, err);
 		if (rc == 0)
-			rc = buf_puts(out, replacement, err);
+			rc = replace(out, data, len, &at, step, err);
 		if (rc < 0)
 			return rc;
-		at += step;
 		good = at;
 	}
 	*out_used = at;
@@ -116,7 +141,7 @@ int lossy_append(struct lossy *lossy, struct buf *out, const char *data, size_t 
 		rc = convert_held(&fresh, out, data, len, &used, err);
 	if (rc == 0 && fresh.held_len > 0 && end) { /* it has taken all of data, and stays open */
 		fresh.held_len = 0;
-		rc = buf_puts(out, replacement, err);
+		rc = buf_append(out, replacement, sizeof replacement, err);
 	}
 	if (rc == 0 && used < len)
 		rc = convert(out, data + used, len - used, end, &more, err);

@@ -15,6 +15,7 @@
 #include "proto/base/fd.h"
 #include "proto/base/str.h"
 
+#include "agentd/tool/patch_path.h"
 #include "agentd/tool/patch_tree.h"
 
 #define FOLDER_MODE 0777
@@ -89,6 +90,17 @@ static void unnote(struct commit *commit)
 	free(undo->aside);
 }
 
+/* "Failed to write file PATH: reason" */
+static int write_error(struct err *err, int sys, const char *path)
+{
+	struct err why = { 0 };
+	int rc = patch_path_error(&why, sys, path);
+
+	(void)ERR_SET(err, rc, "Failed to write file %s", why.text);
+	err->sys = why.sys;
+	return rc;
+}
+
 /* Some file systems tell of a full disk only now. */
 static int close_checked(int *fd, const char *path, struct err *err)
 {
@@ -105,12 +117,14 @@ static int make_folders(struct commit *commit, const char *path, struct err *err
 		return ERR_NOMEM_SET(err);
 	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (mkdir(copy, FOLDER_MODE) < 0) {
+		if (patch_path_mkdir(copy, FOLDER_MODE) < 0) {
+			if (errno == ELOOP)
+				return write_error(err, errno, path);
 			if (errno != EEXIST)
 				return ERR_SYS(err, errno,
 					       "Failed to create parent directories for %s", path);
 		} else if (!note(commit, UNDO_FOLDER, copy, err)) {
-			(void)rmdir(copy);
+			(void)patch_path_rmdir(copy);
 			return ERR_NOMEM;
 		}
 		*slash = '/';
@@ -138,7 +152,7 @@ static int create_new(struct commit *commit, const struct patch_name *name, stru
 	/* Through a dangling link there is no way to insist that the file is new. */
 	int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY |
 		    (name->was == PATCH_NAME_DANGLING ? 0 : O_EXCL);
-	int fd SCOPED(fd_close) = open(name->path, flags, node->mode);
+	int fd SCOPED(fd_close) = patch_path_open(name->path, flags, node->mode);
 	const char *path = name->path;
 	char made[PATH_MAX];
 	int rc = 0;
@@ -147,16 +161,16 @@ static int create_new(struct commit *commit, const struct patch_name *name, stru
 		rc = make_folders(commit, name->path, err);
 		if (rc < 0)
 			return rc;
-		fd = open(name->path, flags, node->mode);
+		fd = patch_path_open(name->path, flags, node->mode);
 	}
 	if (fd < 0)
-		return ERR_SYS(err, errno, "Failed to write file %s", name->path);
+		return write_error(err, errno, name->path);
 	if (name->was == PATCH_NAME_DANGLING) {
 		rc = real_path_of(fd, made, err);
 		path = made;
 	}
 	if (rc == 0 && !note(commit, UNDO_NEW, path, err)) {
-		(void)unlink(path);
+		(void)patch_path_unlink(path);
 		rc = ERR_NOMEM;
 	}
 	if (rc == 0)
@@ -169,11 +183,12 @@ static int create_new(struct commit *commit, const struct patch_name *name, stru
 /* Opens a file that was read before and must still be what it was. */
 static int open_known(const char *path, const struct patch_node *node, struct err *err)
 {
-	int fd SCOPED(fd_close) = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd SCOPED(fd_close) =
+		patch_path_open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
 	struct stat now = { 0 };
 
 	if (fd < 0 || fstat(fd, &now) < 0)
-		return ERR_SYS(err, errno, "Failed to write file %s", path);
+		return write_error(err, errno, path);
 	if (now.st_dev != node->was.st_dev || now.st_ino != node->was.st_ino)
 		return ERR_SET(err, ERR_STATE, "Failed to write file %s: it was replaced meanwhile",
 			       path);
@@ -277,7 +292,7 @@ static int set_aside(struct commit *commit, const struct patch_name *name, struc
 		}
 		if (lstat(undo->aside, &info) == 0)
 			continue;
-		if (rename(name->path, undo->aside) == 0)
+		if (patch_path_rename(name->path, undo->aside) == 0)
 			return 0;
 		unnote(commit);
 		return ERR_SYS(err, errno, "Failed to delete file %s", name->path);
@@ -294,7 +309,8 @@ static int restore_file(const struct undo *undo, bool content)
 {
 	const struct patch_node *node = undo->node;
 	struct timespec times[2] = { node->was.st_atim, node->was.st_mtim };
-	int fd SCOPED(fd_close) = open(undo->path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd SCOPED(fd_close) =
+		patch_path_open(undo->path, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
 
 	if (fd < 0)
 		return -1;
@@ -313,8 +329,8 @@ static int restore_gone(const struct undo *undo)
 	int fd SCOPED(fd_close) = -1;
 
 	if (undo->name->link)
-		return symlink(undo->name->link, undo->path);
-	fd = open(undo->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, node->mode);
+		return patch_path_symlink(undo->name->link, undo->path);
+	fd = patch_path_open(undo->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, node->mode);
 	if (fd < 0 || fd_write_all(fd, node->old, node->old_len, NULL) < 0)
 		return -1;
 	return fchmod(fd, node->mode);
@@ -324,15 +340,15 @@ static int take_back(const struct undo *undo)
 {
 	switch (undo->kind) {
 	case UNDO_FOLDER:
-		return rmdir(undo->path);
+		return patch_path_rmdir(undo->path);
 	case UNDO_NEW:
-		return unlink(undo->path);
+		return patch_path_unlink(undo->path);
 	case UNDO_ROOM:
 		return restore_file(undo, false);
 	case UNDO_WRITE:
 		return restore_file(undo, true);
 	case UNDO_ASIDE:
-		return undo->gone ? restore_gone(undo) : rename(undo->aside, undo->path);
+		return undo->gone ? restore_gone(undo) : patch_path_rename(undo->aside, undo->path);
 	}
 	return -1;
 }
@@ -422,7 +438,7 @@ static int commit_gone(struct commit *commit, struct err *err)
 
 		if (undo->kind != UNDO_ASIDE)
 			continue;
-		if (unlink(undo->aside) < 0)
+		if (patch_path_unlink(undo->aside) < 0)
 			return ERR_SYS(err, errno, "Failed to delete file %s", undo->path);
 		undo->gone = true;
 	}

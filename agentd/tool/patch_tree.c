@@ -14,6 +14,7 @@
 
 #include "agentd/tool/patch_match.h"
 #include "agentd/tool/patch_parse.h"
+#include "agentd/tool/patch_path.h"
 
 #define NEW_FILE_MODE 0666
 
@@ -103,13 +104,14 @@ static struct patch_node *find_node(const struct patch_tree *tree, const struct 
 /* The content behind a name that exists; a second name of a known file gets the same node. */
 static int load_node(struct patch_tree *tree, struct patch_name *name, struct err *err)
 {
-	int fd SCOPED(fd_close) = open(name->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd SCOPED(fd_close) =
+		patch_path_open(name->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
 	struct buf text SCOPED(buf_deinit) = BUF_INIT(PATCH_FILE_MAX);
 	struct stat info = { 0 };
 	int rc;
 
 	if (fd < 0 || fstat(fd, &info) < 0)
-		return ERR_SYS(err, errno, "%s", name->path);
+		return patch_path_error(err, errno, name->path);
 	if (S_ISDIR(info.st_mode))
 		return ERR_SYS(err, EISDIR, "%s", name->path);
 	if (!S_ISREG(info.st_mode))

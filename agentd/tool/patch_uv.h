@@ -18,9 +18,10 @@ struct err;
 struct patch_run;
 struct uv_loop_s;
 
-#define PATCH_APPLET_ARG                                                                           \
-	"--report" /* argv[1] of the applet: report for agentd on standard error                   \
-		    */
+/* argv[1] of the applet: report to agentd. argv[2] in a grant: no symbolic link leads elsewhere
+ * than to what the person has read. */
+#define PATCH_APPLET_ARG "--report"
+#define PATCH_APPLET_GRANTED "--no-links"
 
 /* Borrowed for patch_start() only. */
 struct patch_request {

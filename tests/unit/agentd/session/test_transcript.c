@@ -129,9 +129,9 @@ static void a_torn_end_is_cut_off_and_what_is_whole_stays(void **state)
 {
 	static const char *const ends[] = {
 		"{\"timestamp\":\"2026",
-		"{\"timestamp\":\"2026-01-31T23:59:59.999Z\",\"type\":\"response_item\","
-		"\"payload\":{}}",
-		"{\"timestamp\":\"2026-01-31T23:59:59.999Z\",\"type\":\"response_item\",\"payl\n",
+		"{\"timestamp\":\"2026-01-31T23:59:59.999Z\",\"type\":\"event_msg\",\"payload\":{}"
+		"}",
+		"{\"timestamp\":\"2026-01-31T23:59:59.999Z\",\"type\":\"event_msg\",\"payl\n",
 		"\n",
 		"garbage\n",
 	};

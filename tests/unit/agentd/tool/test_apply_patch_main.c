@@ -151,6 +151,66 @@ static void models_know_it_under_two_names(void **state)
 	assert_int_equal(seen.code, 0);
 }
 
+/* A granted edit: `patch` must leave everything as it is, and say why. */
+static void refuses_links(const char *patch, const char *path)
+{
+	char want[256];
+
+	run("--report", "--no-links", patch);
+	(void)snprintf(want, sizeof want, "%s: leads through a symbolic link; ", path);
+	if (seen.code != 1 || !strstr(buf_str(&seen.out), want))
+		fail_msg("%s: %d '%s'", patch, seen.code, buf_str(&seen.out));
+}
+
+static void an_approved_edit_follows_no_symbolic_link(void **state)
+{
+	struct stat info = { 0 };
+
+	(void)state;
+	assert_int_equal(mkdir("d", 0700), 0);
+	assert_int_equal(mkdir("secret", 0700), 0);
+	(void)fixture_file("secret/f", "1\n", 2);
+	assert_int_equal(chdir("d"), 0);
+	assert_int_equal(symlink("../secret", "folder"), 0);
+	assert_int_equal(symlink("../secret/f", "file"), 0);
+	assert_int_equal(symlink("../secret/new", "dangling"), 0);
+	refuses_links("*** Begin Patch\n*** Update File: file\n@@\n-1\n+2\n*** End Patch\n",
+		      "file");
+	refuses_links("*** Begin Patch\n*** Update File: folder/f\n@@\n-1\n+2\n*** End Patch\n",
+		      "folder/f");
+	refuses_links("*** Begin Patch\n*** Delete File: folder/f\n*** End Patch\n", "folder/f");
+	refuses_links("*** Begin Patch\n*** Add File: folder/new\n+x\n*** End Patch\n",
+		      "folder/new");
+	refuses_links("*** Begin Patch\n*** Add File: folder/a/b\n+x\n*** End Patch\n",
+		      "folder/a/b");
+	refuses_links("*** Begin Patch\n*** Add File: dangling\n+x\n*** End Patch\n", "dangling");
+	assert_int_equal(lstat("../secret/new", &info), -1);
+	assert_int_equal(lstat("../secret/a", &info), -1);
+	assert_int_equal(stat("../secret/f", &info), 0);
+	assert_int_equal(info.st_size, 2);
+}
+
+static void an_approved_edit_does_all_that_another_does(void **state)
+{
+	struct stat info = { 0 };
+
+	(void)state;
+	assert_int_equal(mkdir("d", 0700), 0);
+	(void)fixture_file("d/u", "1\n", 2);
+	(void)fixture_file("d/m", "1\n", 2);
+	(void)fixture_file("d/x", "1\n", 2);
+	assert_int_equal(chdir("d"), 0);
+	run("--report", "--no-links",
+	    "*** Begin Patch\n*** Update File: u\n@@\n-1\n+2\n*** Add File: a/b/c\n+x\n"
+	    "*** Delete File: x\n*** Update File: m\n*** Move to: ../d/n\n@@\n-1\n+2\n"
+	    "*** End Patch\n");
+	assert_int_equal(seen.code, 0);
+	assert_int_equal(lstat("a/b/c", &info), 0);
+	assert_int_equal(lstat("n", &info), 0);
+	assert_int_equal(lstat("x", &info), -1);
+	assert_int_equal(lstat("m", &info), -1);
+}
+
 static void more_than_a_patch_may_be_is_refused(void **state)
 {
 	char *input = malloc(PATCH_TEXT_MAX + 1);
@@ -175,6 +235,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ROW(every_way_to_call_it_ends_as_documented),
 		ROW(models_know_it_under_two_names),
+		ROW(an_approved_edit_follows_no_symbolic_link),
+		ROW(an_approved_edit_does_all_that_another_does),
 		ROW(more_than_a_patch_may_be_is_refused),
 	};
 
