@@ -77,15 +77,16 @@ static void drop_malformed(struct env *env)
 	env->count = kept;
 }
 
-static int pack_env(struct luggage *luggage, const struct setup *setup, struct err *err)
+static int pack_env(struct luggage *luggage, const struct bounds_input *input, struct err *err)
 {
 	struct env_rules rules = { 0 };
 	char *first SCOPED(str_free) = NULL;
 
 	if (paths_program(&first, PATHS_PATCH_DIR, err) < 0)
 		return err->code;
-	env_rules_from_conf(&rules, setup->conf);
+	env_rules_from_conf(&rules, input->setup->conf);
 	rules.path_first = first;
+	rules.unattended = input->keep;
 	if (env_filter(&luggage->env, environ, &rules, err) < 0)
 		return err->code;
 	drop_malformed(&luggage->env);
@@ -127,7 +128,7 @@ int bounds_send(struct broker *broker, const struct bounds_input *input, int64_t
 					      .has_keep = true,
 					      .keep = input->keep };
 
-	if (pack_env(&luggage, input->setup, err) < 0)
+	if (pack_env(&luggage, input, err) < 0)
 		return err->code;
 	if (luggage.fd < 0) {
 		params.env.items = (const char *const *)luggage.env.items;

@@ -60,19 +60,23 @@ char *image_base64(const unsigned char *data, size_t len)
 	return out;
 }
 
-static int load_one(struct image *out, const char *path, size_t *room, struct err *err)
+static int load_one(struct images *images, const char *path, size_t *room, struct err *err)
 {
 	struct buf data SCOPED(buf_deinit) = BUF_INIT(*room);
+	struct image *image = &images->items[images->count];
 
 	if (buf_read_file(&data, path, err) < 0)
 		return ERR_WRAP(err, "--image");
-	out->mime = image_type((const unsigned char *)buf_str(&data), data.len);
-	if (!out->mime)
+	image->mime = image_type((const unsigned char *)buf_str(&data), data.len);
+	if (!image->mime)
 		return ERR_SET(err, ERR_INVALID,
 			       "--image '%s': not a PNG, JPEG, GIF or WebP picture", path);
-	out->base64 = image_base64((const unsigned char *)data.data, data.len);
+	image->base64 = image_base64((const unsigned char *)data.data, data.len);
+	if (!image->base64)
+		return ERR_NOMEM_SET(err);
+	images->count++;
 	*room -= data.len;
-	return out->base64 ? 0 : ERR_NOMEM_SET(err);
+	return 0;
 }
 
 int images_load(struct images *out, const struct options *options, struct err *err)
@@ -84,9 +88,8 @@ int images_load(struct images *out, const struct options *options, struct err *e
 			continue;
 		if (out->count == IMAGES_MAX)
 			return ERR_SET(err, ERR_LIMIT, "more than %d --image", IMAGES_MAX);
-		if (load_one(&out->items[out->count], options->uses[i].value, &room, err) < 0)
+		if (load_one(out, options->uses[i].value, &room, err) < 0)
 			return (int)err->code;
-		out->count++;
 	}
 	return 0;
 }

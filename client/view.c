@@ -297,12 +297,20 @@ static int show_end(struct view *view, struct view_tool *tool, const struct agen
 	const char *output =
 		json_string_value(json_object_get(update->raw_output, "aggregated_output"));
 
+	/* Who came late, or read too slowly, has not seen all of it. */
+	bool missed = output && strlen(output) > tool->live;
+
 	if (tool->ended)
 		return 0;
 	tool->ended = true;
 	if (show_title(view, tool, tool->title, out, err) < 0 ||
-	    show_contents(view, update, !tool->output && !output, out, err) < 0 ||
-	    (!tool->output && output && show_past_output(view, output, out, err) < 0))
+	    show_contents(view, update, tool->live == 0 && !output, out, err) < 0)
+		return (int)err->code;
+	if (missed && tool->live > 0 &&
+	    (view_flush(view, out, err) < 0 ||
+	     put_line(view, PAINT_DIM, "  ", "(from the beginning)", out, err) < 0))
+		return (int)err->code;
+	if (missed && show_past_output(view, output, out, err) < 0)
 		return (int)err->code;
 	return show_outcome(view, update, out, err);
 }
@@ -326,7 +334,7 @@ static int show_tool(struct view *view, const struct agent_update *update, struc
 		if (show_title(view, tool, tool->title, out, err) < 0 ||
 		    put_text(view, &plain, output, strlen(output), out, err) < 0)
 			return (int)err->code;
-		tool->output = true;
+		tool->live += strlen(output);
 	}
 	return ended ? show_end(view, tool, update, out, err) : 0;
 }

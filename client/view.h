@@ -37,7 +37,7 @@ struct view_tool {
 	char *title;
 	enum agent_tool_kind kind;
 	bool shown;  /* its title has been printed */
-	bool output; /* output of it has been printed */
+	size_t live; /* bytes of its output that came live, and have been printed */
 	bool ended;
 };
 

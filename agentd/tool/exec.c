@@ -10,18 +10,11 @@
 #define DEFAULT_SHELL "/bin/sh"
 #define WORKDIR_MAX 4095U /* bytes of an absolute working directory */
 
-/* Added to every command: nobody sits at a terminal, and text is UTF-8. */
-static const char *const fixed_env[] = {
-	"NO_COLOR=1",     "TERM=dumb",   "LANG=C.UTF-8", "LC_CTYPE=C.UTF-8",
-	"LC_ALL=C.UTF-8", "COLORTERM=",  "PAGER=cat",    "GIT_PAGER=cat",
-	"GH_PAGER=cat",   "AGENTD_CI=1", "CODEX_CI=1", /* tools look for the other product's name */
-};
-
-/* Then the thread's id under both names. */
+/* What agentd adds to the ceiling's environment: the thread's id, also under the other product's
+ * name. */
 static const char *const thread_names[] = { "AGENTD_THREAD_ID", "CODEX_THREAD_ID" };
 
-_Static_assert(ARRAY_LEN(fixed_env) + ARRAY_LEN(thread_names) <= EXEC_ENV_COUNT,
-	       "room for the environment");
+_Static_assert(ARRAY_LEN(thread_names) == EXEC_ENV_COUNT, "room for the environment");
 
 static int take_string(const char **out, const json_t *arguments, const char *name, size_t max,
 		       struct err *err)
@@ -262,8 +255,6 @@ int exec_command_init(struct exec_command *out, const struct exec_args *args, co
 	command.cwd = join_folder(cwd, args->workdir, err);
 	if (!command.cwd)
 		return ERR_WRAP(err, "workdir");
-	for (size_t i = 0; i < ARRAY_LEN(fixed_env); i++)
-		command.env[command.envc++] = fixed_env[i];
 	for (size_t i = 0; i < ARRAY_LEN(thread_names); i++) {
 		struct buf entry SCOPED(buf_deinit) = BUF_INIT(EXEC_ENV_ENTRY_MAX);
 		int rc = buf_printf(&entry, err, "%s=%s", thread_names[i], thread_id);

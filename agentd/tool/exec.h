@@ -27,7 +27,7 @@ struct err;
 #define EXEC_POLL_MIN_MS 5000
 #define EXEC_POLL_MAX_MS 300000 /* default of background_terminal_max_timeout */
 #define EXEC_TOKENS_MAX 10000   /* default, and most, of max_output_tokens */
-#define EXEC_ENV_COUNT 13       /* entries of struct exec_command.env */
+#define EXEC_ENV_COUNT 2        /* entries of struct exec_command.env */
 #define EXEC_ENV_ENTRY_MAX 256  /* bytes of an entry made here */
 
 struct exec_settings {
@@ -74,7 +74,7 @@ struct exec_command {
 	char *cwd;                       /* absolute; may not exist */
 	const char *env[EXEC_ENV_COUNT]; /* NAME=value sets, NAME= removes */
 	size_t envc;
-	char *owned_env[2];
+	char *owned_env[EXEC_ENV_COUNT];
 };
 
 /* cwd: the session's folder; shell: the person's, absolute, or NULL (then /bin/sh). Borrowed from

@@ -89,9 +89,28 @@ static bool is_provider_key(const char *name, json_t *providers)
 	return false;
 }
 
+/* Whatever the user's own say: commands of a session are read by a model, not by a person. */
+static const char *const unattended_env[] = {
+	"NO_COLOR=1",     "TERM=dumb",   "LANG=C.UTF-8",  "LC_CTYPE=C.UTF-8",
+	"LC_ALL=C.UTF-8", "PAGER=cat",   "GIT_PAGER=cat", "GH_PAGER=cat",
+	"COLORTERM=",     "AGENTD_CI=1", "CODEX_CI=1", /* tools look for the other product's name */
+};
+
+static bool is_unattended(const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < ARRAY_LEN(unattended_env); i++) {
+		if (strncmp(unattended_env[i], name, len) == 0 && unattended_env[i][len] == '=')
+			return true;
+	}
+	return false;
+}
+
 static bool always_dropped(const char *name, const struct env_rules *rules)
 {
-	return str_starts(name, OWN_PREFIX) || is_provider_key(name, rules->providers);
+	return str_starts(name, OWN_PREFIX) || is_provider_key(name, rules->providers) ||
+	       (rules->unattended && is_unattended(name));
 }
 
 static bool inherited(const char *name, const struct env_rules *rules)
@@ -165,6 +184,15 @@ static int take_inherited(struct env *env, char *const *environment, const struc
 	return 0;
 }
 
+static int take_unattended(struct env *env, const struct env_rules *rules, struct err *err)
+{
+	for (size_t i = 0; rules->unattended && i < ARRAY_LEN(unattended_env); i++) {
+		if (push(env, str_dup(unattended_env[i]), err) < 0)
+			return err->code;
+	}
+	return 0;
+}
+
 static int take_set(struct env *env, const struct env_rules *rules, struct err *err)
 {
 	const char *name;
@@ -192,7 +220,8 @@ int env_filter(struct env *out, char *const *environment, const struct env_rules
 
 	if (!env.items)
 		return ERR_NOMEM_SET(err);
-	if (take_inherited(&env, environment, rules, err) < 0 || take_set(&env, rules, err) < 0) {
+	if (take_inherited(&env, environment, rules, err) < 0 || take_set(&env, rules, err) < 0 ||
+	    take_unattended(&env, rules, err) < 0) {
 		env_deinit(&env);
 		return (int)err->code;
 	}

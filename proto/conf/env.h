@@ -34,6 +34,7 @@ struct env_rules {
 	json_t *providers;      /* object of model_providers; each one's key variables are always
 					 dropped */
 	const char *path_first; /* put in front of PATH; NULL for nothing */
+	bool unattended;        /* nobody sits at a terminal: no colors, no pagers, text is UTF-8 */
 };
 
 struct env {

@@ -36,7 +36,7 @@ const char *paths_env(char *const *environment, const char *name)
 static int join(char **out, const char *dir, const char *name, struct err *err)
 {
 	struct buf text SCOPED(buf_deinit) = BUF_INIT(PATHS_BYTES_MAX);
-	size_t len = strlen(dir);
+	size_t len = dir ? strlen(dir) : 0;
 
 	while (len > 1 && dir[len - 1] == '/')
 		len--;

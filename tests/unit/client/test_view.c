@@ -88,6 +88,22 @@ static void output_of_commands_at_once_is_kept_apart(void **state)
 			    "$ second\n  out b\n  exit 0, 12 ms\n");
 }
 
+static void who_came_late_sees_the_output_from_the_beginning(void **state)
+{
+	struct run run SCOPED(run_deinit) = RUN;
+
+	(void)state;
+	feed(&run, "{\"sessionUpdate\":\"tool_call\",\"toolCallId\":\"a\",\"title\":\"x\",\"kind\":"
+		   "\"execute\"}");
+	feed(&run, "{\"sessionUpdate\":\"tool_call_update\",\"toolCallId\":\"a\","
+		   "\"_meta\":{\"agentd\":{\"output\":\"late\\n\"}}}");
+	feed(&run, "{\"sessionUpdate\":\"tool_call_update\",\"toolCallId\":\"a\",\"status\":"
+		   "\"completed\",\"rawOutput\":{\"exit_code\":0,\"aggregated_output\":"
+		   "\"early\\nlate\\n\"}}");
+	assert_string_equal(buf_str(&run.out), "$ x\n  late\n  (from the beginning)\n  early\n"
+					       "  late\n  exit 0\n");
+}
+
 static void output_of_the_past_is_shortened_and_says_so(void **state)
 {
 	struct run run SCOPED(run_deinit) = RUN;
@@ -238,6 +254,7 @@ int main(void)
 		FIXTURE_TEST(a_message_is_shown_as_it_comes),
 		FIXTURE_TEST(what_others_say_is_marked_line_by_line),
 		FIXTURE_TEST(output_of_commands_at_once_is_kept_apart),
+		FIXTURE_TEST(who_came_late_sees_the_output_from_the_beginning),
 		FIXTURE_TEST(output_of_the_past_is_shortened_and_says_so),
 		FIXTURE_TEST(an_edit_shows_its_lines),
 		FIXTURE_TEST(foreign_text_cannot_steer_the_terminal),

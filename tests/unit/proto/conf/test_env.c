@@ -102,6 +102,36 @@ static void the_folder_of_own_tools_comes_first_on_path(void **state)
 	assert_null(strstr(got, "/bin"));
 }
 
+static void without_a_terminal_there_are_no_colors_and_no_pagers(void **state)
+{
+	static char own[][32] = { "PAGER=less", "LANG=de_DE", "TERM=xterm", "HOME=/h",
+				  "AGENTD_CI=0" };
+	static const char *const wanted[] = {
+		"HOME=/h",    "PAGER=cat",    "LANG=C.UTF-8",   "TERM=dumb",
+		"NO_COLOR=1", "AGENTD_CI=1",  "COLORTERM=",     "GIT_PAGER=cat",
+		"CODEX_CI=1", "GH_PAGER=cat", "LC_ALL=C.UTF-8", "LC_CTYPE=C.UTF-8"
+	};
+	char *list[ARRAY_LEN(own) + 1] = { NULL };
+	json_auto_t *set = json_pack("{s:s}", "GIT_PAGER", "less");
+	struct env_rules rules = { .inherit = ENV_INHERIT_ALL, .set = set, .unattended = true };
+	struct env env SCOPED(env_deinit) = { 0 };
+	struct err err = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		list[i] = own[i];
+	assert_int_equal(env_filter(&env, list, &rules, &err), 0);
+	assert_int_equal(env.count, ARRAY_LEN(wanted)); /* each name once */
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+		bool there = false;
+
+		for (size_t j = 0; j < env.count; j++)
+			there = there || str_eq(env.items[j], wanted[i]);
+		if (!there)
+			fail_msg("%s", wanted[i]);
+	}
+}
+
 static void a_name_that_cannot_be_set_is_refused(void **state)
 {
 	json_auto_t *set = json_pack("{s:s}", "a=b", "1");
@@ -137,6 +167,7 @@ int main(void)
 		FIXTURE_TEST(the_settings_decide_what_commands_see),
 		FIXTURE_TEST(keys_of_the_provider_and_own_variables_never_come_through),
 		FIXTURE_TEST(the_folder_of_own_tools_comes_first_on_path),
+		FIXTURE_TEST(without_a_terminal_there_are_no_colors_and_no_pagers),
 		FIXTURE_TEST(a_name_that_cannot_be_set_is_refused),
 		FIXTURE_TEST(the_number_of_variables_has_a_limit),
 	};
