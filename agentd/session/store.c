@@ -27,8 +27,8 @@
 #define NS_PER_MS 1000000
 #define ENTRIES_FIRST 64
 
-/* Called for each transcript; true ends the walk. */
-typedef bool found_fn(void *ctx, int dir, const char *name, const char *path);
+/* Called for each transcript, whose id is part of its name; true ends the walk. */
+typedef bool found_fn(void *ctx, int dir, const char *name, const char *id, const char *path);
 
 struct walk {
 	found_fn *found;
@@ -59,14 +59,16 @@ static bool walk_entry(struct walk *walker, DIR *dir, const char *name, const ch
 {
 	struct buf below SCOPED(buf_deinit) = BUF_INIT(PATH_BYTES_MAX);
 	struct err ignored; /* a path that is too long is none of ours */
+	const char *id;
 
 	if (name[0] == '.' || buf_printf(&below, &ignored, "%s/%s", path, name) < 0)
 		return false;
 	if (depth < DEPTH_FILES)
 		return walk(walker, below.data, depth + 1);
-	if (!id_of(name) || ++walker->seen > STORE_FILES_MAX)
+	id = id_of(name);
+	if (!id || ++walker->seen > STORE_FILES_MAX)
 		return false;
-	return walker->found(walker->ctx, dirfd(dir), name, below.data);
+	return walker->found(walker->ctx, dirfd(dir), name, id, below.data);
 }
 
 /* Folders that cannot be read hold nothing that could be resumed. */
@@ -98,12 +100,13 @@ struct finding {
 	char *path;
 };
 
-static bool found_one(void *ctx, int dir, const char *name, const char *path)
+static bool found_one(void *ctx, int dir, const char *name, const char *id, const char *path)
 {
 	struct finding *finding = ctx;
 
 	(void)dir;
-	if (strncmp(id_of(name), finding->id, UUID_SIZE - 1) != 0)
+	(void)name;
+	if (strncmp(id, finding->id, UUID_SIZE - 1) != 0)
 		return false;
 	finding->path = str_dup(path);
 	return true;
@@ -127,7 +130,7 @@ struct listing {
 	struct err *err;
 };
 
-static bool found_any(void *ctx, int dir, const char *name, const char *path)
+static bool found_any(void *ctx, int dir, const char *name, const char *id, const char *path)
 {
 	struct listing *listing = ctx;
 	struct store_list *list = listing->list;
@@ -146,7 +149,7 @@ static bool found_any(void *ctx, int dir, const char *name, const char *path)
 		list->capacity = wanted;
 	}
 	entry = &list->entries[list->count];
-	memcpy(entry->id, id_of(name), UUID_SIZE - 1);
+	memcpy(entry->id, id, UUID_SIZE - 1);
 	entry->id[UUID_SIZE - 1] = '\0';
 	entry->changed_ms =
 		(int64_t)about.st_mtim.tv_sec * MS_PER_SECOND + about.st_mtim.tv_nsec / NS_PER_MS;

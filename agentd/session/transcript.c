@@ -137,33 +137,40 @@ int transcript_new_ephemeral(struct transcript **out, struct err *err)
 	return 0;
 }
 
-static int reserve_ref(struct transcript *transcript, struct err *err)
+/* Where the next record's reference will go; NULL and err when there is no room for it. */
+static struct ref *reserve_ref(struct transcript *transcript, struct err *err)
 {
 	size_t wanted = transcript->capacity ? transcript->capacity * 2 : REFS_FIRST;
 	struct ref *grown;
 
 	if (transcript->count < transcript->capacity)
-		return 0;
-	if (transcript->count >= TRANSCRIPT_RECORDS_MAX)
-		return ERR_SET(err, ERR_LIMIT, "more than %d records in one transcript",
-			       TRANSCRIPT_RECORDS_MAX);
+		return &transcript->refs[transcript->count];
+	if (transcript->count >= TRANSCRIPT_RECORDS_MAX) {
+		(void)ERR_SET(err, ERR_LIMIT, "more than %d records in one transcript",
+			      TRANSCRIPT_RECORDS_MAX);
+		return NULL;
+	}
 	grown = realloc(transcript->refs, wanted * sizeof(*grown));
-	if (!grown)
-		return ERR_NOMEM_SET(err);
+	if (!grown) {
+		(void)ERR_NOMEM_SET(err);
+		return NULL;
+	}
 	transcript->refs = grown;
 	transcript->capacity = wanted;
-	return 0;
+	return &transcript->refs[transcript->count];
 }
 
-/* Room for it has been reserved. line_len without the newline. */
-static void add_ref(struct transcript *transcript, const char *line, size_t line_len)
+/* ref: from reserve_ref(). line_len without the newline. */
+static void add_ref(struct transcript *transcript, struct ref *ref, const char *line,
+		    size_t line_len)
 {
 	struct record_shape shape;
 
 	record_recognise(&shape, line, line_len);
 	if (shape.item > UINT32_MAX)
 		shape.item = ITEM_NONE;
-	transcript->refs[transcript->count++] = (struct ref){
+	transcript->count++;
+	*ref = (struct ref){
 		.at = transcript->size,
 		.payload_at = shape.payload_at,
 		.payload_len = shape.payload_len,
@@ -195,12 +202,14 @@ static int index_lines(struct transcript *transcript, const char *text, size_t s
 	while (line < end) {
 		const char *newline = memchr(line, '\n', (size_t)(end - line));
 		size_t len = newline ? (size_t)(newline - line) : 0;
+		struct ref *ref;
 
 		if (!newline || (newline + 1 == end && !tail_is_whole(line, len)))
 			break;
-		if (reserve_ref(transcript, err) < 0)
+		ref = reserve_ref(transcript, err);
+		if (!ref)
 			return (int)err->code;
-		add_ref(transcript, line, len);
+		add_ref(transcript, ref, line, len);
 		line = newline + 1;
 	}
 	if (transcript->count == 0 || transcript->refs[0].kind != RECORD_META)
@@ -278,18 +287,19 @@ int transcript_append(struct transcript *transcript, enum record_kind kind, int6
 		      const json_t *payload, int64_t now_ms, struct err *err)
 {
 	struct buf line SCOPED(buf_deinit) = BUF_INIT(RECORD_LINE_MAX);
+	struct ref *ref;
 
 	if (transcript->broken)
 		return ERR_SET(err, ERR_STATE,
 			       "the transcript's end is damaged; resume the session to repair it");
-	if (record_format(&line, kind, item, payload, now_ms, err) < 0 ||
-	    reserve_ref(transcript, err) < 0)
+	ref = reserve_ref(transcript, err);
+	if (!ref || record_format(&line, kind, item, payload, now_ms, err) < 0)
 		return (int)err->code;
 	if (transcript->size + line.len > TRANSCRIPT_MAX)
 		return ERR_SET(err, ERR_LIMIT, "the transcript exceeds %d bytes", TRANSCRIPT_MAX);
 	if (write_line(transcript, &line, err) < 0)
 		return (int)err->code;
-	add_ref(transcript, line.data, line.len - 1);
+	add_ref(transcript, ref, line.data, line.len - 1);
 	return 0;
 }
 
