@@ -3,30 +3,15 @@
 # one answer, a patch, writes that the kernel must refuse, a stream cut twice, a 429 with Retry-After.
 set -eu
 
-agent=$AGENT_TEST_BIN/agent
-top=$(mktemp -d "${TMPDIR:-/tmp}/agentd-work-XXXXXX")
-export AGENTD_HOME="$top/home" FAKE_KEY=k HOME="$top"
-unset XDG_RUNTIME_DIR
-work=$top/work
-mkdir -m 0700 "$AGENTD_HOME" "$work" "$work/.git"
+. "$(dirname "$0")/rig.sh"
+
+rig_report() {
+	tail -n 50 "$top/events" "$top/errors"
+}
+
+rig_open work
+mkdir "$work/.git"
 echo untouched >"$work/.git/config"
-mkfifo "$top/port"
-
-finish() {
-	status=$?
-	set +e
-	[ $status -eq 0 ] || tail -n 50 "$top/events" "$top/errors" "$AGENTD_HOME"/state/log/*.log
-	"$agent" daemon stop >/dev/null 2>&1
-	kill "$model" "$keeper" 2>/dev/null
-	rm -rf "$top"
-	exit $status
-}
-trap finish EXIT INT TERM
-
-fail() {
-	echo "not so: $1"
-	exit 1
-}
 
 # events TEXT: how many lines hold it
 events() {
@@ -55,25 +40,7 @@ cat >"$top/script.json" <<SCRIPT
 	{ "message": "the work is done", $usage }
 ]
 SCRIPT
-"$AGENT_TEST_FAKE/model" "$top/script.json" "$top/requests" >"$top/port" &
-model=$!
-read -r port <"$top/port"
-sleep 300 3>"$top/port" & # holds the server's standard output open
-keeper=$!
-cat >"$AGENTD_HOME/config.ini" <<CONFIG
-model = test-model
-model_provider = fake
-
-[sandbox_workspace_write]
-exclude_slash_tmp = true
-exclude_tmpdir_env_var = true
-
-[model_providers.fake]
-name = fake
-base_url = "http://127.0.0.1:$port/v1"
-env_key = FAKE_KEY
-CONFIG
-chmod 0600 "$AGENTD_HOME/config.ini"
+rig_model
 
 cd "$work"
 "$agent" exec --json --full-auto "do the work" >"$top/events" 2>"$top/errors" || fail "exec ends with 0, not $?"
