@@ -5,21 +5,13 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "proto/base/buf.h"
-#include "proto/base/err.h"
-#include "proto/base/fd.h"
-#include "proto/base/log.h"
-#include "proto/wire/json.h"
 #include "proto/wire/packet.h"
 #include "proto/wire/peer.h"
 #include "proto/wire/rpc.h"
-
-#include "broker/peer.h"
-#include "broker/reap.h"
-#include "broker/serve.h"
 
 /* Signals, listener, peers in order, two for each command in order. */
 #define POLL_PEERS 2U
@@ -33,11 +25,135 @@ int64_t broker_now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+void child_deinit(struct child *child)
+{
+	started_deinit(&child->started);
+	ticket_drop(&child->ticket);
+}
+
+/* A kill that fails leaves a process behind, which somebody must hear of. */
+static void kill_tree(const struct child *child)
+{
+	struct err err = { 0 };
+
+	if (!child->gone && sandbox_kill(&child->started, &err) < 0 && err.code != ERR_GONE)
+		log_error("child_kill", "child=%.8s why='%s'", child->id, err.text);
+}
+
+/* Something is to be read from its status. */
+static void reap_report(struct child *child)
+{
+	struct broker_child_start_result result = { .child = child->id };
+	struct child_report report = { 0 };
+	struct err err = { 0 };
+
+	while (!child->silent) {
+		if (sandbox_report(&child->started, &report, &err) < 0) {
+			log_error("child_report", "child=%.8s why='%s'", child->id, err.text);
+			kill_tree(child);
+			report.event = CHILD_GONE;
+		}
+		switch ((enum child_event)report.event) {
+		case CHILD_NOTHING:
+			return;
+		case CHILD_EXECUTED:
+			child->executed = true;
+			(void)ticket_answer(&child->ticket, &result, NULL, &err);
+			break;
+		case CHILD_FAILED:
+			(void)ticket_answer(&child->ticket, NULL, NULL, &report.err);
+			break;
+		case CHILD_EXITED:
+			child->wait_status = report.wait_status;
+			break;
+		case CHILD_GONE:
+		default:
+			child->silent = true;
+		}
+	}
+	(void)ERR_SET(&err, ERR_SYSTEM, "the command ended before it ran");
+	(void)ticket_answer(&child->ticket, NULL, NULL, &err);
+}
+
+/* As a shell counts: 128 + the signal. */
+static void tell_exit(const struct child *child)
+{
+	int status = child->wait_status;
+	int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	int code = signal ? 128 + signal : WEXITSTATUS(status);
+	struct broker_child_exited params = { .child = child->id, .code = code, .signal = signal };
+
+	log_info("child_exited", "child=%.8s code=%d", child->id, code);
+	if (child->peer)
+		peer_notify(child->peer, BROKER_METHOD_CHILD_EXITED, &params);
+}
+
+/* Its tree is gone. */
+static void reap_gone(struct child *child)
+{
+	reap_report(child); /* what was said before the end */
+	child->silent = true;
+	reap_report(child); /* nobody is left to say more: whoever waits is told that */
+	child->gone = true;
+	if (child->executed)
+		tell_exit(child);
+}
+
+struct child *reap_find(struct broker *broker, const struct peer *peer, const char *id)
+{
+	for (size_t i = 0; i < broker->child_count; i++) {
+		struct child *child = &broker->children[i];
+
+		if (!child->gone && child->peer == peer && id_equal(child->id, id))
+			return child;
+	}
+	return NULL;
+}
+
+void reap_kill(struct broker *broker, const struct peer *peer, const struct ceiling *ceiling)
+{
+	for (size_t i = 0; i < broker->child_count; i++) {
+		struct child *child = &broker->children[i];
+
+		if (peer && child->peer == peer) {
+			ticket_drop(&child->ticket);
+			child->peer = NULL;
+		} else if (ceiling && child->ceiling == ceiling) {
+			child->ceiling = NULL;
+		} else {
+			continue;
+		}
+		kill_tree(child);
+	}
+}
+
+/* Collects every process that has ended. */
+static void reap_zombies(struct broker *broker)
+{
+	int status = 0;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == broker->daemon.pid)
+			daemon_ended(broker, status);
+	}
+}
+
+static void reap_sweep(struct broker *broker)
+{
+	for (size_t i = broker->child_count; i-- > 0;) {
+		if (!broker->children[i].gone)
+			continue;
+		child_deinit(&broker->children[i]);
+		broker->children[i] = broker->children[--broker->child_count];
+	}
+}
+
 void broker_close_ceiling(struct broker *broker, struct ceiling *ceiling)
 {
 	log_info("ceiling_closed", "ceiling=%.8s", ceiling->id);
 	reap_kill(broker, NULL, ceiling);
-	grants_drop(&broker->grants, ceiling->id);
+	grants_settle(&broker->grants, ceiling->id);
 	ceilings_drop(&broker->ceilings, ceiling);
 }
 
@@ -58,23 +174,22 @@ struct peer *broker_add_peer(struct broker *broker, int sock, enum broker_role r
  */
 static void refuse(int sock, const struct err *why)
 {
-	struct buf text SCOPED(buf_deinit) = BUF_INIT(BROKER_PACKET_MAX);
-	json_auto_t *message = rpc_failure(NULL, why);
-	bool told;
+	struct peer peer = { .fd = sock };
+	struct err err = { 0 };
 	char byte;
+	int rc;
 
 	(void)shutdown(sock, SHUT_RD);
 	while (recv(sock, &byte, 1, MSG_DONTWAIT) > 0)
 		;
-	told = message && fd_set_nonblock(sock, NULL) == 0 &&
-	       wire_json_dump(&text, message, NULL) == 0 &&
-	       packet_send(sock, text.data, text.len, NULL, 0, NULL) == PACKET_DONE;
-	log_warn("peer_refused", "told=%s why='%s'", told ? "yes" : "no", why->text);
+	rc = peer_send(&peer, rpc_failure(NULL, why), -1, &err);
+	log_warn("peer_refused", "told=%s why='%s'", rc < 0 || peer.dead ? "no" : "yes", why->text);
 }
 
 static void accept_one(struct broker *broker)
 {
-	int sock SCOPED(fd_close) = accept4(broker->listener, NULL, NULL, SOCK_CLOEXEC);
+	int sock SCOPED(fd_close) =
+		accept4(broker->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	size_t clients = broker->peer_count - (broker->daemon.peer ? 1 : 0);
 	struct err err = { 0 };
 	int rc;
@@ -103,14 +218,6 @@ static void on_signals(struct broker *broker)
 	reap_zombies(broker);
 }
 
-static void on_peer(struct broker *broker, struct peer *peer, short events)
-{
-	struct packet packet SCOPED(packet_deinit) = { 0 };
-
-	if (peer_receive(peer, events, &packet))
-		serve_packet(broker, peer, &packet);
-}
-
 static size_t watch(const struct broker *broker, struct pollfd *fds)
 {
 	size_t count = 0;
@@ -121,7 +228,7 @@ static size_t watch(const struct broker *broker, struct pollfd *fds)
 		fds[count++] = (struct pollfd){ .fd = broker->peers[i]->fd,
 						.events = peer_events(broker->peers[i]) };
 	for (size_t i = 0; i < broker->child_count; i++) {
-		const struct child *child = broker->children[i];
+		const struct child *child = &broker->children[i];
 
 		fds[count++] = (struct pollfd){ .fd = child->silent ? -1 : child->started.status_fd,
 						.events = POLLIN };
@@ -138,12 +245,15 @@ static void dispatch(struct broker *broker, const struct pollfd *fds, size_t cou
 	if (fds[0].revents)
 		on_signals(broker);
 	for (size_t i = 0; i < peers; i++) {
-		if (fds[POLL_PEERS + i].revents)
-			on_peer(broker, broker->peers[i], fds[POLL_PEERS + i].revents);
+		struct packet packet SCOPED(packet_deinit) = { 0 };
+		short events = fds[POLL_PEERS + i].revents;
+
+		if (events && peer_receive(broker->peers[i], events, &packet))
+			serve_packet(broker, broker->peers[i], &packet);
 	}
 	for (size_t i = POLL_PEERS + peers; i < count; i++) {
 		size_t which = i - POLL_PEERS - peers;
-		struct child *child = broker->children[which / 2];
+		struct child *child = &broker->children[which / 2];
 
 		if (fds[i].revents && which % 2 == 0)
 			reap_report(child);
@@ -188,21 +298,21 @@ static void sweep(struct broker *broker)
 /* Grants and agentd have their hours. */
 static void tick(struct broker *broker)
 {
-	struct broker_grant_answered params = { .state = BROKER_GRANT_STATE_EXPIRED };
-	int64_t now_ms = broker_now_ms();
 	char id[ID_SIZE];
+	struct broker_grant_answered params = { .grant = id, .state = BROKER_GRANT_STATE_EXPIRED };
+	int64_t now_ms = broker_now_ms();
 
-	params.grant = id;
 	while (grants_expire(&broker->grants, now_ms, id)) {
 		if (broker->daemon.peer)
-			serve_notify(broker->daemon.peer, BROKER_METHOD_GRANT_ANSWERED, &params);
+			peer_notify(broker->daemon.peer, BROKER_METHOD_GRANT_ANSWERED, &params);
 	}
 	daemon_tick(broker, now_ms);
 }
 
 static int wait_ms(const struct broker *broker)
 {
-	int64_t grant_ms = grants_next_ms(&broker->grants);
+	const struct grant *grant = grants_next(&broker->grants);
+	int64_t grant_ms = grant ? grant->expires_ms : INT64_MAX;
 	int64_t daemon_ms = daemon_next_ms(&broker->daemon);
 	int64_t left_ms = (grant_ms < daemon_ms ? grant_ms : daemon_ms) - broker_now_ms();
 
@@ -217,8 +327,7 @@ static void finish(struct broker *broker)
 	while (broker->ceilings.count > 0)
 		broker_close_ceiling(broker, broker->ceilings.items[0]);
 	while (broker->child_count > 0)
-		child_free(&broker->children[--broker->child_count]);
-	grants_deinit(&broker->grants);
+		child_deinit(&broker->children[--broker->child_count]);
 }
 
 int broker_run(struct broker *broker, struct err *err)
@@ -228,11 +337,19 @@ int broker_run(struct broker *broker, struct err *err)
 
 	while (!broker->stop && rc == 0) {
 		size_t count = watch(broker, fds);
+		/* Nothing falls due then: grants and deadlines are agentd's. */
+		bool idle = broker->peer_count == 0 && broker->child_count == 0 &&
+			    broker->daemon.state == DAEMON_OFF;
+		int ready = poll(fds, count, idle ? broker->options.idle_ms : wait_ms(broker));
 
-		if (poll(fds, count, wait_ms(broker)) >= 0)
-			dispatch(broker, fds, count);
-		else if (errno != EINTR)
+		if (ready < 0 && errno != EINTR)
 			rc = ERR_SYS(err, errno, "poll");
+		if (ready > 0)
+			dispatch(broker, fds, count);
+		if (ready == 0 && idle) {
+			log_info("broker_idle", "ms=%d", broker->options.idle_ms);
+			broker->stop = true;
+		}
 		sweep(broker);
 		tick(broker);
 		sweep(broker); /* whom the news has ended */

@@ -1,31 +1,71 @@
 /*
- * broker.h - everything the running broker holds, and its loop.
+ * broker.h - everything the running broker holds: connections, ceilings, grants, commands, agentd;
+ * and its loop.
  *
  * One thread owns all of it. A handler never frees a peer or a command, it marks them, so whatever
  * it holds stays valid until the sweep at the end of the round.
+ *
+ * A command belongs to the connection that started it and to a ceiling; when either goes its whole
+ * process tree is killed. Its exit is reported only when that tree is gone.
+ *
+ * agentd is started on a client's word, at most one:
+ *
+ *   OFF -- start --> STARTING -- daemon/ready --> READY -- stop --> STOPPING
+ *    ^                  |                           |                  |
+ *    |                  `---- its process ends -----+------------------'
+ *    |                                              v
+ *    `--------- its commands are gone --------- CLEARING
+ *
+ * Its connection is the socket pair made here, which it finds as descriptor 3. When the connection
+ * breaks the process is killed; when the process ends so does everything that it had.
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "proto/base/fd.h"
+#include "proto/base/log.h"
 
-#include "proto/base/attr.h"
-
-#include "broker/ceiling.h"
-#include "broker/daemon_start.h"
 #include "broker/grant.h"
+#include "broker/sandbox.h"
+#include "broker/serve.h"
 
-struct err;
-struct peer;
+struct child {
+	char id[ID_SIZE];
+	enum broker_role role;         /* of who started it */
+	struct peer *peer;             /* who started it; NULL when gone */
+	const struct ceiling *ceiling; /* NULL when closed */
+	struct started started;
+	struct ticket ticket; /* until it has executed or failed */
+	int wait_status;      /* SIGKILL until it is known: without a report it was killed */
+	bool executed;
+	bool silent; /* no more reports will come */
+	bool gone;   /* nothing of it is left; freed by the sweep */
+};
 
-/* The product's folders, which no command sees. */
-enum broker_folder { BROKER_RUNTIME, BROKER_STATE, BROKER_CONFIG, BROKER_FOLDERS };
+#define DAEMON_FD 3           /* its end of the socket pair */
+#define DAEMON_START_MS 30000 /* from the start to daemon/ready; then it is killed */
+#define DAEMON_STOP_MS 5000   /* from SIGTERM to SIGKILL */
+#define DAEMON_WAITERS_MAX 64 /* requests that wait for its start or its end */
+
+enum daemon_state { DAEMON_OFF, DAEMON_STARTING, DAEMON_READY, DAEMON_STOPPING, DAEMON_CLEARING };
+
+/* Zeroed: off. */
+struct daemon {
+	enum daemon_state state;
+	pid_t pid;         /* 0 when there is none */
+	struct peer *peer; /* its connection, NULL when that is gone */
+	struct ticket waiters[DAEMON_WAITERS_MAX];
+	size_t waiter_count;
+	int64_t deadline_ms; /* of STARTING and STOPPING */
+	int code;            /* of CLEARING: how it ended */
+	bool was_ready;      /* clients were told that it runs */
+	bool end_broker;     /* once it is gone */
+};
 
 struct broker_options {
 	const char *folders[BROKER_FOLDERS];
 	const char *agentd; /* the program to start */
 	bool no_lockdown;   /* handed on to it */
+	int idle_ms;        /* with nobody to serve it ends after this time */
 };
 
 struct broker {
@@ -35,7 +75,7 @@ struct broker {
 	struct peer *peers[BROKER_PEERS_MAX + 1]; /* clients and agentd */
 	size_t peer_count;
 	unsigned peer_number; /* of the last one */
-	struct child *children[BROKER_CHILDREN_MAX];
+	struct child children[BROKER_CHILDREN_MAX];
 	size_t child_count;
 	struct ceilings ceilings;
 	struct grants grants;
@@ -55,3 +95,26 @@ int64_t broker_now_ms(void);
 
 /* Ends a ceiling's commands and drops its grants and the ceiling itself. */
 void broker_close_ceiling(struct broker *broker, struct ceiling *ceiling);
+
+void child_deinit(struct child *child); /* does not kill */
+
+/* A command that this connection started and that still runs; NULL when there is none. */
+struct child *reap_find(struct broker *broker, const struct peer *peer, const char *id);
+
+/* Kills the trees that hang on what has gone; the other argument is NULL. */
+void reap_kill(struct broker *broker, const struct peer *peer, const struct ceiling *ceiling);
+
+/* The methods of serve_handlers that are about agentd. */
+int daemon_start(struct call *call, struct err *err);
+int daemon_stop(struct call *call, struct err *err);
+int daemon_status(struct call *call, struct err *err);
+int daemon_ready(struct call *call, struct err *err);
+
+/* What happened: its process has ended; some peer is gone, perhaps it; time has passed. */
+void daemon_ended(struct broker *broker, int wait_status);
+void daemon_lost(struct broker *broker, const struct peer *peer);
+void daemon_tick(struct broker *broker, int64_t now_ms);
+int64_t daemon_next_ms(const struct daemon *daemon); /* when time matters; INT64_MAX for never */
+
+/* Asks it to end; then the broker ends. */
+void daemon_shut(struct broker *broker);

@@ -1,33 +1,55 @@
 #include "broker/ceiling.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
-#include "proto/base/err.h"
-
-#include "broker/peer.h"
 #include "broker/sandbox.h"
+#include "broker/serve.h"
+
+int id_draw(char *out, size_t size, struct err *err)
+{
+	unsigned char byte;
+
+	for (size_t i = 0; i + 2 < size; i += 2) {
+		if (getrandom(&byte, 1, 0) != 1)
+			return ERR_SYS(err, errno, "getrandom");
+		(void)snprintf(out + i, 3, "%02x", byte);
+	}
+	return 0;
+}
+
+bool id_equal(const char *a, const char *b)
+{
+	size_t length = strlen(a);
+	int differ = strlen(b) != length;
+
+	for (size_t i = 0; i < length && strlen(b) == length; i++)
+		differ |= a[i] ^ b[i];
+	return differ == 0;
+}
 
 int ceilings_add(struct ceilings *ceilings, const struct broker_ceiling_open *params,
 		 struct kept *kept, const struct peer *owner, struct ceiling **out, struct err *err)
 {
+	struct ceiling fresh = { .owner = owner, .open = *params };
 	struct ceiling *ceiling;
-	char id[ID_SIZE];
 
 	if (ceilings->count >= BROKER_CEILINGS_MAX)
 		return ERR_SET(err, ERR_LIMIT, "more than %d ceilings", BROKER_CEILINGS_MAX);
 	if (params->roots.count > 0 && params->mode != SANDBOX_MODE_WORKSPACE_WRITE)
 		return ERR_SET(err, ERR_INVALID, "roots: only with workspace-write");
-	if (id_draw(id, sizeof id, err) < 0 || spec_check_base(&params->env, err) < 0)
+	if (id_draw(fresh.id, sizeof fresh.id, err) < 0 || spec_check_base(&params->env, err) < 0)
 		return err->code;
-	ceiling = calloc(1, sizeof *ceiling);
+	ceiling = malloc(sizeof *ceiling);
 	if (!ceiling)
 		return ERR_NOMEM_SET(err);
-	*ceiling = (struct ceiling){ .owner = owner, .kept = *kept, .open = *params };
+	fresh.open.network |= params->mode == SANDBOX_MODE_DANGER_FULL_ACCESS;
+	fresh.kept = *kept;
 	*kept = (struct kept){ 0 };
-	memcpy(ceiling->id, id, sizeof id);
-	if (params->mode == SANDBOX_MODE_DANGER_FULL_ACCESS)
-		ceiling->open.network = true;
+	*ceiling = fresh;
 	ceilings->items[ceilings->count++] = ceiling;
 	*out = ceiling;
 	return 0;
@@ -56,22 +78,21 @@ bool ceiling_allows(const struct ceiling *ceiling, enum ceiling_use use, const s
 	return ceiling->owner == peer || (use == CEILING_SHOW && ceiling->open.keep);
 }
 
-int ceilings_find(const struct ceilings *ceilings, const char *id, enum ceiling_use use,
-		  const struct peer *peer, struct ceiling **out, struct err *err)
+struct ceiling *ceilings_find(const struct ceilings *ceilings, const char *id, enum ceiling_use use,
+			      const struct peer *peer, struct err *err)
 {
 	for (size_t i = 0; i < ceilings->count; i++) {
 		struct ceiling *ceiling = ceilings->items[i];
 
-		if (id_equal(ceiling->id, id) && ceiling_allows(ceiling, use, peer)) {
-			*out = ceiling;
-			return 0;
-		}
+		if (id_equal(ceiling->id, id) && ceiling_allows(ceiling, use, peer))
+			return ceiling;
 	}
-	return ERR_SET(err, ERR_NOTFOUND, "no such ceiling that this connection may use");
+	(void)ERR_SET(err, ERR_NOTFOUND, "no such ceiling that this connection may use");
+	return NULL;
 }
 
-int ceiling_sandbox(struct ceiling *ceiling, enum sandbox_mode mode, bool network,
-		    const struct wire_strings *hidden, struct sandbox **out, struct err *err)
+struct sandbox *ceiling_sandbox(struct ceiling *ceiling, enum sandbox_mode mode, bool network,
+				const char *const folders[BROKER_FOLDERS], struct err *err)
 {
 	const struct broker_ceiling_open *open = &ceiling->open;
 	struct sandbox **place = &ceiling->sandboxes[mode][network ? 1 : 0];
@@ -84,12 +105,9 @@ int ceiling_sandbox(struct ceiling *ceiling, enum sandbox_mode mode, bool networ
 		.exclude_slash_tmp = open->exclude_slash_tmp,
 		.exclude_tmpdir = open->exclude_tmpdir,
 		.tmpdir = spec_env_value(&open->env, "TMPDIR"),
-		.hidden = hidden->items,
-		.hidden_count = hidden->count,
+		.hidden = folders,
+		.hidden_count = BROKER_FOLDERS,
 	};
 
-	if (!*place && sandbox_open(place, &config, err) < 0)
-		return err->code;
-	*out = *place;
-	return 0;
+	return *place || sandbox_open(place, &config, err) == 0 ? *place : NULL;
 }

@@ -8,15 +8,19 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-
-#include "broker/id.h"
 #include "broker/spec.h"
 
-struct err;
 struct peer;
 struct sandbox;
+
+#define ID_SIZE 33U   /* bytes of 128 random bits in hex with the final NUL */
+#define SEAL_SIZE 65U /* bytes of 256 random bits in hex with the final NUL */
+
+/* Fills `out` with size - 1 random hex digits and a NUL: a name that nobody can guess. */
+int id_draw(char *out, size_t size, struct err *err) MUST_CHECK;
+
+/* Whether the texts are equal, in a time that does not tell where they differ. */
+bool id_equal(const char *a, const char *b);
 
 struct ceiling {
 	char id[ID_SIZE];
@@ -40,14 +44,18 @@ int ceilings_add(struct ceilings *ceilings, const struct broker_ceiling_open *pa
 	MUST_CHECK;
 void ceilings_drop(struct ceilings *ceilings, struct ceiling *ceiling);
 
-/* A ceiling that this peer may use so. ERR_NOTFOUND also for one that exists, but not for it. */
-int ceilings_find(const struct ceilings *ceilings, const char *id, enum ceiling_use use,
-		  const struct peer *peer, struct ceiling **out, struct err *err) MUST_CHECK;
+/* A ceiling that this peer may use so. NULL with ERR_NOTFOUND also for one that exists, but not for
+ * it. */
+struct ceiling *ceilings_find(const struct ceilings *ceilings, const char *id, enum ceiling_use use,
+			      const struct peer *peer, struct err *err) MUST_CHECK;
 
 /* The rule of the above; pure. */
 bool ceiling_allows(const struct ceiling *ceiling, enum ceiling_use use, const struct peer *peer);
 
-/* The sandbox of a mode, made now if it is not there; `hidden`: folders that no command may see. */
-int ceiling_sandbox(struct ceiling *ceiling, enum sandbox_mode mode, bool network,
-		    const struct wire_strings *hidden, struct sandbox **out, struct err *err)
+/* The product's folders, which no command sees. */
+enum broker_folder { BROKER_RUNTIME, BROKER_STATE, BROKER_CONFIG, BROKER_FOLDERS };
+
+/* The sandbox of a mode, made now if it is not there; NULL on failure. */
+struct sandbox *ceiling_sandbox(struct ceiling *ceiling, enum sandbox_mode mode, bool network,
+				const char *const folders[BROKER_FOLDERS], struct err *err)
 	MUST_CHECK;

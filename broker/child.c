@@ -1,13 +1,10 @@
 /*
  * child.c - the process that becomes a command, and the init that watches over it.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -19,8 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/base/err.h"
-#include "proto/base/fd.h"
 #include "proto/wire/packet.h"
 
 #include "broker/filter.h"
@@ -45,12 +40,14 @@ int step_one(struct scene *scene, const struct step *step, struct err *err)
 	return ERR_WRAP(err, "%s%s", step->name, step_mend(step->apply, err->sys));
 }
 
-int step_all(struct scene *scene, const struct plan *plan, struct err *err)
+int step_all(struct scene *scene, enum plan_kind kind, struct err *err)
 {
+	struct plan plan;
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < plan->count; i++)
-		rc = step_one(scene, &plan->steps[i], err);
+	plan_build(&plan, kind, scene->roots, scene->features);
+	for (size_t i = 0; rc == 0 && i < plan.count; i++)
+		rc = step_one(scene, &plan.steps[i], err);
 	return rc;
 }
 
@@ -172,19 +169,44 @@ int child_verify(struct scene *scene, struct err *err)
 
 /* ------------------------------------------------------------------ exec */
 
+/* Whether the search for a program has met a file at all: a folder that may not be entered is none.
+ */
+static bool met_on_path(const char *name, char *const *env)
+{
+	char path[PATH_MAX];
+	const char *dirs = "";
+
+	for (size_t i = 0; env[i]; i++)
+		dirs = strncmp(env[i], "PATH=", 5) == 0 ? env[i] + 5 : dirs;
+	for (; *dirs; dirs += dirs[0] == ':' ? 1 : 0) {
+		size_t len = strcspn(dirs, ":");
+
+		if (len + strlen(name) + 2 <= sizeof path) {
+			memcpy(path, dirs, len);
+			path[len] = '/';
+			memcpy(path + len + 1, name, strlen(name) + 1);
+			if (access(path, F_OK) == 0)
+				return true;
+		}
+		dirs += len;
+	}
+	return false;
+}
+
 int child_exec(struct scene *scene, struct err *err)
 {
-	const struct order_text *text = &scene->text;
+	char **argv = scene->text.argv;
 	int sys;
+	bool missing;
 
-	environ = text->env; /* whose PATH is searched */
-	(void)execvp(text->argv[0], text->argv);
+	environ = scene->text.env; /* whose PATH is searched */
+	(void)execvp(argv[0], argv);
 	sys = errno;
-	if (sys == ENOENT || sys == ENOTDIR)
-		(void)ERR_SET(err, ERR_NOTFOUND, "'%s': no such program, or no such interpreter",
-			      text->argv[0]);
-	else
-		(void)ERR_SET(err, ERR_DENIED, "'%s': %s", text->argv[0], strerrordesc_np(sys));
+	missing =
+		sys == ENOENT || sys == ENOTDIR ||
+		(sys == EACCES && !strchr(argv[0], '/') && !met_on_path(argv[0], scene->text.env));
+	(void)ERR_SET(err, missing ? ERR_NOTFOUND : ERR_DENIED, "'%s': %s", argv[0],
+		      missing ? "no such program, or no such interpreter" : strerrordesc_np(sys));
 	err->sys = sys;
 	return err->code;
 }
@@ -192,12 +214,10 @@ int child_exec(struct scene *scene, struct err *err)
 _Noreturn void child_run(struct scene *scene)
 {
 	struct child_report report = { .event = CHILD_FAILED };
-	struct plan plan;
 	struct err err = { 0 };
 
-	plan_build(&plan, PLAN_COMMAND, scene->roots, scene->features);
 	if (order_read(&scene->text, &scene->order, scene->fds[SANDBOX_BLOCK], &report.err) == 0 &&
-	    step_all(scene, &plan, &report.err) == 0)
+	    step_all(scene, PLAN_COMMAND, &report.err) == 0)
 		(void)ERR_SET(&report.err, ERR_STATE, "a plan without an exec");
 	_exit(fd_write_all(scene->report, &report, sizeof report, &err) < 0 ? 1
 									    : CHILD_SETUP_FAILED);
@@ -210,28 +230,17 @@ enum kept_fd { STATUS, OUTCOME, COMMAND, KEPT_COUNT };
 
 #define CHILDREN_TEXT_MAX 65536 /* bytes of the list of children that one round looks at */
 
-/* Without a reader there is nobody to tell. */
+/* Ends when there is no command. Without a reader there is nobody to tell. */
 static void tell(int status, const struct child_report *report, int pidfd)
 {
 	struct err gone = { 0 };
 	int rc = packet_send(status, report, sizeof *report, &pidfd, pidfd >= 0, &gone);
 
-	if (rc < 0 && report->event == CHILD_FAILED)
-		_exit(1);
+	if (report->event == CHILD_FAILED)
+		_exit(rc < 0 ? 2 : 1);
 }
 
-static _Noreturn void give_up(int status, const struct err *err)
-{
-	struct child_report report = { .event = CHILD_FAILED, .err = *err };
-
-	tell(status, &report, -1);
-	_exit(1);
-}
-
-/*
- * Waits for the command's report, or for its end of the pipe to be closed by the exec; tells. Ends
- * when there is no command.
- */
+/* Waits for the command's report, or for its end of the pipe to be closed by the exec; tells. */
 static void tell_outcome(void)
 {
 	struct child_report report = { .event = CHILD_EXECUTED };
@@ -239,8 +248,6 @@ static void tell_outcome(void)
 	while (read(OUTCOME, &report, sizeof report) < 0 && errno == EINTR)
 		;
 	tell(STATUS, &report, report.event == CHILD_EXECUTED ? COMMAND : -1);
-	if (report.event != CHILD_EXECUTED)
-		_exit(1);
 }
 
 /* Reaps what has ended; true when the command was among it, which is told, or when nothing is left.
@@ -319,38 +326,36 @@ static int prepare(struct scene *scene, struct err *err)
 {
 	struct pollfd hang_up = { .fd = scene->control, .events = POLLRDHUP };
 	bool confined = scene->features->confined;
-	struct plan plan;
 
 	if (confined ? prctl(PR_SET_PDEATHSIG, SIGKILL) : prctl(PR_SET_CHILD_SUBREAPER, 1))
 		return ERR_SYS(err, errno, "prctl");
 	if (poll(&hang_up, 1, 0) != 0) /* the broker died before the line above */
 		return ERR_SET(err, ERR_GONE, "the broker is gone");
-	plan_build(&plan, PLAN_INIT, scene->roots, scene->features);
-	return step_all(scene, &plan, err);
+	return step_all(scene, PLAN_INIT, err);
 }
 
 _Noreturn void init_run(struct scene *scene, int status)
 {
-	bool confined = scene->features->confined;
-	struct err err = { 0 };
+	struct child_report failure = { .event = CHILD_FAILED };
+	struct err *err = &failure.err;
 	int outcome[2];
 	int pidfd = -1;
 	pid_t command;
 
-	if (prepare(scene, &err) < 0 || fd_pipe(outcome, &err) < 0)
-		give_up(status, &err);
-	command = ns_fork(0, false, &pidfd, &err);
+	if (prepare(scene, err) < 0 || fd_pipe(outcome, err) < 0)
+		tell(status, &failure, -1);
+	command = ns_fork(0, false, &pidfd, err);
 	if (command == 0) {
 		scene->report = outcome[1];
 		child_run(scene);
 	}
 	/* Above all no end of the command's pipes stays open. */
-	if (command < 0 || fds_keep((int[]){ status, outcome[0], pidfd }, KEPT_COUNT, 0, &err) < 0)
-		give_up(status, &err);
-	if (confined && filter_install(FILTER_INIT, &err) < 0)
-		give_up(STATUS, &err);
+	if (command < 0 || fds_keep((int[]){ status, outcome[0], pidfd }, KEPT_COUNT, 0, err) < 0)
+		tell(status, &failure, -1);
+	if (scene->features->confined && filter_install(FILTER_INIT, err) < 0)
+		tell(STATUS, &failure, -1);
 	tell_outcome();
-	if (!confined)
+	if (!scene->features->confined)
 		watch_open(command);
 	(void)reap(command, 0);
 	_exit(0); /* process 1: whatever is left ends with it */

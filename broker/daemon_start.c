@@ -1,5 +1,3 @@
-#include "broker/daemon_start.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -8,13 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/base/err.h"
-#include "proto/base/fd.h"
-#include "proto/base/log.h"
-
 #include "broker/broker.h"
-#include "broker/peer.h"
-#include "broker/reap.h"
 
 static int wait_for(struct call *call, struct err *err)
 {
@@ -22,7 +14,8 @@ static int wait_for(struct call *call, struct err *err)
 
 	if (daemon->waiter_count == DAEMON_WAITERS_MAX)
 		return ERR_SET(err, ERR_LIMIT, "more than %d requests wait", DAEMON_WAITERS_MAX);
-	daemon->waiters[daemon->waiter_count++] = ticket_take(call);
+	daemon->waiters[daemon->waiter_count++] = call->ticket;
+	call->ticket.id = NULL;
 	return 0;
 }
 
@@ -31,12 +24,8 @@ static void wake(struct daemon *daemon, enum broker_method method, const void *r
 		 struct err *err)
 {
 	for (size_t i = 0; i < daemon->waiter_count; i++) {
-		if (daemon->waiters[i].method != &broker_methods[method])
-			continue;
-		if (result)
+		if (daemon->waiters[i].method == &broker_methods[method])
 			(void)ticket_answer(&daemon->waiters[i], result, NULL, err);
-		else
-			ticket_fail(&daemon->waiters[i], err);
 	}
 }
 
@@ -52,7 +41,7 @@ static _Noreturn void become(const struct broker_options *options, int sock)
 	(void)sigemptyset(&none);
 	if (dup2(sock, DAEMON_FD) == DAEMON_FD && fcntl(DAEMON_FD, F_SETFD, 0) == 0 &&
 	    sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL) == 0 &&
-	    sigprocmask(SIG_SETMASK, &none, NULL) == 0)
+	    pthread_sigmask(SIG_SETMASK, &none, NULL) == 0)
 		(void)execl(options->agentd, options->agentd, "--broker-fd", "3", "--runtime",
 			    folders[BROKER_RUNTIME], "--state", folders[BROKER_STATE], "--config",
 			    folders[BROKER_CONFIG], options->no_lockdown ? "--no-lockdown" : NULL,
@@ -214,7 +203,7 @@ static void settle(struct broker *broker)
 	daemon->state = DAEMON_OFF;
 	for (size_t i = 0; daemon->was_ready && i < broker->peer_count; i++) {
 		if (broker->peers[i]->greeted)
-			serve_notify(broker->peers[i], BROKER_METHOD_DAEMON_GONE, &gone);
+			peer_notify(broker->peers[i], BROKER_METHOD_DAEMON_GONE, &gone);
 	}
 	wake(daemon, BROKER_METHOD_DAEMON_STOP, &result, &err);
 	daemon->waiter_count = 0;
@@ -224,8 +213,11 @@ static void settle(struct broker *broker)
 void daemon_tick(struct broker *broker, int64_t now_ms)
 {
 	struct daemon *daemon = &broker->daemon;
+	bool cleared = daemon->state == DAEMON_CLEARING && !daemon->peer;
 
-	if (daemon->state == DAEMON_CLEARING && !daemon->peer && !reap_has_daemons(broker))
+	for (size_t i = 0; i < broker->child_count; i++)
+		cleared = cleared && broker->children[i].role != BROKER_ROLE_DAEMON;
+	if (cleared)
 		settle(broker);
 	if (now_ms < daemon_next_ms(daemon))
 		return;

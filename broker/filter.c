@@ -1,23 +1,22 @@
 #include "broker/filter.h"
 
-#include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <stdint.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "proto/base/err.h"
-#include "proto/base/fd.h"
 
 #include "broker/step.h"
 
 #define PERSONALITY_QUERY_BIT 31      /* set in the question 0xffffffff, which must pass */
 #define PERSONALITY_HARMLESS 0x40008U /* PER_LINUX32 and ADDR_NO_RANDOMIZE, for debuggers */
 
-static struct sock_fprog programs[FILTER_COUNT];
+/* As the kernel takes them: to compile one anew for each command would cost more than to install
+ * it. */
+static struct program {
+	struct sock_filter code[BPF_MAXINSNS];
+	size_t count;
+} programs[FILTER_COUNT];
 
 static void release(scmp_filter_ctx *context)
 {
@@ -91,28 +90,20 @@ static uint32_t companion(void)
 	return native == SCMP_ARCH_AARCH64 ? SCMP_ARCH_ARM : native;
 }
 
-static int export_program(struct sock_fprog *out, scmp_filter_ctx context, struct err *err)
+static int export_program(struct program *out, scmp_filter_ctx context, struct err *err)
 {
 	int file SCOPED(fd_close) = memfd_create("filter", MFD_CLOEXEC);
-	struct stat st;
-	void *code;
+	ssize_t size;
 
-	if (file < 0)
-		return ERR_SYS(err, errno, "memfd_create");
-	if (failed(seccomp_export_bpf(context, file), "export", err) < 0)
+	if (CHECK(err, file, "memfd_create") < 0 ||
+	    failed(seccomp_export_bpf(context, file), "export", err) < 0)
 		return err->code;
-	if (fstat(file, &st) < 0)
-		return ERR_SYS(err, errno, "fstat");
-	code = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-	if (code == MAP_FAILED)
-		return ERR_SYS(err, errno, "mmap");
-	*out = (struct sock_fprog){
-		.filter = code, .len = (unsigned short)((size_t)st.st_size / sizeof *out->filter)
-	};
-	return 0;
+	size = pread(file, out->code, sizeof out->code, 0);
+	out->count = size > 0 ? (size_t)size / sizeof out->code[0] : 0;
+	return CHECK(err, size, "read the filter");
 }
 
-static int build(struct sock_fprog *out, enum filter_kind kind, struct err *err)
+static int build(struct program *out, enum filter_kind kind, struct err *err)
 {
 	scmp_filter_ctx context SCOPED(release) =
 		seccomp_init(kind == FILTER_INIT ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_ALLOW);
@@ -121,12 +112,11 @@ static int build(struct sock_fprog *out, enum filter_kind kind, struct err *err)
 	if (!context)
 		return ERR_NOMEM_SET(err);
 	rc = seccomp_arch_add(context, companion());
-	if (rc == -EEXIST)
-		rc = 0;
-	if (failed(rc, "arch_add", err) < 0 ||
+	if ((rc != -EEXIST && failed(rc, "arch_add", err) < 0) ||
 	    failed(seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS),
 		   "attribute", err) < 0 ||
 	    failed(seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2), "attribute", err) < 0 ||
+	    failed(seccomp_attr_set(context, SCMP_FLTATR_API_SYSRAWRC, 1), "attribute", err) < 0 ||
 	    add_rules(context, kind, err) < 0)
 		return err->code;
 	return export_program(out, context, err);
@@ -135,7 +125,7 @@ static int build(struct sock_fprog *out, enum filter_kind kind, struct err *err)
 int filter_prepare(struct err *err)
 {
 	for (enum filter_kind kind = 0; kind < FILTER_COUNT; kind++) {
-		if (!programs[kind].filter && build(&programs[kind], kind, err) < 0)
+		if (programs[kind].count == 0 && build(&programs[kind], kind, err) < 0)
 			return ERR_WRAP(err, "system call filter");
 	}
 	return 0;
@@ -143,10 +133,12 @@ int filter_prepare(struct err *err)
 
 int filter_install(enum filter_kind kind, struct err *err)
 {
-	if (!programs[kind].filter)
+	const struct sock_fprog program = { .filter = programs[kind].code,
+					    .len = (unsigned short)programs[kind].count };
+
+	if (program.len == 0)
 		return ERR_SET(err, ERR_STATE, "the filter has not been prepared");
-	return CHECK(err, syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &programs[kind]),
-		     "seccomp");
+	return CHECK(err, syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program), "seccomp");
 }
 
 int filter_common(struct scene *scene, struct err *err)

@@ -9,7 +9,6 @@
 #pragma once
 
 #include <seccomp.h>
-#include <stddef.h>
 
 #include "proto/base/attr.h"
 

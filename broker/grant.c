@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/base/err.h"
 #include "proto/base/str.h"
 
 void grant_deinit(struct grant *grant)
@@ -15,8 +14,9 @@ void grant_deinit(struct grant *grant)
 
 static size_t bytes_of(const struct grant *grant)
 {
-	return sizeof *grant + spec_bytes(&grant->spec) + grant->input_len +
-	       (grant->reason ? strlen(grant->reason) : 0);
+	return sizeof *grant + spec_bytes(&grant->record) +
+	       (grant->input ? strlen(grant->input) : 0) +
+	       (grant->record.reason ? strlen(grant->record.reason) : 0);
 }
 
 static void drop(struct grants *grants, size_t i)
@@ -25,49 +25,25 @@ static void drop(struct grants *grants, size_t i)
 
 	grants->bytes -= bytes_of(grant);
 	grants->count--;
-	memmove(&grants->items[i], &grants->items[i + 1],
-		(grants->count - i) * sizeof grants->items[0]);
+	for (; i < grants->count; i++)
+		grants->items[i] = grants->items[i + 1];
 	grant_deinit(grant);
 	free(grant);
 }
 
-void grants_deinit(struct grants *grants)
-{
-	while (grants->count > 0)
-		drop(grants, grants->count - 1);
-}
-
-void grants_settle(struct grants *grants)
+void grants_settle(struct grants *grants, const char *ceiling)
 {
 	for (size_t i = grants->count; i-- > 0;) {
-		if (grants->items[i]->used && !grants->items[i]->decision)
+		const struct grant *grant = grants->items[i];
+
+		if ((grant->used && !grant->decision) || str_eq(grant->ceiling, ceiling))
 			drop(grants, i);
 	}
-}
-
-void grants_drop(struct grants *grants, const char *ceiling)
-{
-	for (size_t i = grants->count; i-- > 0;) {
-		if (str_eq(grants->items[i]->ceiling, ceiling))
-			drop(grants, i);
-	}
-}
-
-/* What an approved patch may do depends on the patch: a decision covers equal input only. */
-static bool is_covered(const struct grant *then, const struct grant *now)
-{
-	bool same_input = then->input && now->input
-				  ? then->input_len == now->input_len &&
-					    memcmp(then->input, now->input, now->input_len) == 0
-				  : !then->input && !now->input;
-
-	return then->decision && str_eq(then->ceiling, now->ceiling) && same_input &&
-	       spec_covers(&then->spec, then->prefix, &now->spec);
 }
 
 static void set_granted(struct grant *grant, int64_t now_ms)
 {
-	grant->state = BROKER_GRANT_STATE_GRANTED;
+	grant->record.state = BROKER_GRANT_STATE_GRANTED;
 	grant->expires_ms = now_ms + BROKER_GRANT_USE_MS;
 }
 
@@ -78,10 +54,14 @@ int grants_request(struct grants *grants, struct grant *draft, int64_t now_ms,
 	size_t stored = 0;
 	bool covered = false;
 
+	draft->record.input = draft->input;
 	for (size_t i = 0; i < grants->count; i++) {
-		stored += !grants->items[i]->used &&
-			  str_eq(grants->items[i]->ceiling, draft->ceiling);
-		covered = covered || is_covered(grants->items[i], draft);
+		const struct grant *then = grants->items[i];
+		bool same = str_eq(then->ceiling, draft->ceiling);
+
+		stored += same && !then->used;
+		covered |= same && then->decision &&
+			   spec_covers(&then->record, then->prefix, &draft->record);
 	}
 	if (stored >= BROKER_GRANTS_MAX || grants->count >= GRANT_ALL_MAX)
 		return ERR_SET(err, ERR_LIMIT, "more than %d grants of one ceiling, or %u in all",
@@ -94,7 +74,10 @@ int grants_request(struct grants *grants, struct grant *draft, int64_t now_ms,
 		return ERR_NOMEM_SET(err);
 	*grant = *draft;
 	*draft = (struct grant){ 0 };
-	grant->state = BROKER_GRANT_STATE_PENDING;
+	grant->record.grant = grant->id;
+	grant->record.seal = grant->seal;
+	grant->record.ceiling = grant->ceiling;
+	grant->record.state = BROKER_GRANT_STATE_PENDING;
 	if (covered)
 		set_granted(grant, now_ms);
 	grants->items[grants->count++] = grant;
@@ -112,30 +95,31 @@ struct grant *grants_find(const struct grants *grants, const char *id)
 	return NULL;
 }
 
-int grants_answer(struct grants *grants, const struct grant_answer *answer, int64_t now_ms,
+int grants_answer(struct grants *grants, const struct broker_grant_answer *answer, int64_t now_ms,
 		  enum broker_grant_state *out, struct err *err)
 {
-	struct grant *grant = grants_find(grants, answer->id);
+	struct grant *grant = grants_find(grants, answer->grant);
 	bool session = answer->decision == DECISION_SESSION;
+	size_t prefix = (size_t)answer->prefix; /* 0 when it is absent: all arguments */
 
 	if (!grant)
 		return ERR_SET(err, ERR_NOTFOUND, "no such grant");
 	if (!id_equal(grant->seal, answer->seal))
 		return ERR_SET(err, ERR_DENIED, "the seal is not that of the stored record");
-	if (grant->state != BROKER_GRANT_STATE_PENDING)
+	if (grant->record.state != BROKER_GRANT_STATE_PENDING)
 		return ERR_SET(err, ERR_STATE, "the grant has been answered already");
-	if (answer->prefix > grant->spec.argv.count || (answer->prefix > 0 && !session))
+	if (prefix > grant->record.argv.count || (prefix > 0 && !session))
 		return ERR_SET(err, ERR_INVALID, "prefix: of 'session', and of %zu arguments",
-			       grant->spec.argv.count);
+			       grant->record.argv.count);
 	if (session || answer->decision == DECISION_ONCE) {
 		set_granted(grant, now_ms);
 		grant->decision = session;
-		grant->prefix = answer->prefix;
+		grant->prefix = prefix;
 		*out = BROKER_GRANT_STATE_GRANTED;
 		return 0;
 	}
 	grant->used = true; /* whatever is no yes */
-	grants_settle(grants);
+	grants_settle(grants, NULL);
 	*out = BROKER_GRANT_STATE_DENIED;
 	return 0;
 }
@@ -147,7 +131,7 @@ int grants_use(struct grants *grants, const char *id, const char *ceiling, int64
 
 	if (!grant || !id_equal(grant->ceiling, ceiling))
 		return ERR_SET(err, ERR_NOTFOUND, "no such grant of this ceiling");
-	if (grant->state != BROKER_GRANT_STATE_GRANTED)
+	if (grant->record.state != BROKER_GRANT_STATE_GRANTED)
 		return ERR_SET(err, ERR_STATE, "nobody has granted it");
 	if (now_ms >= grant->expires_ms)
 		return ERR_SET(err, ERR_STATE, "it was not used within %d seconds",
@@ -157,15 +141,14 @@ int grants_use(struct grants *grants, const char *id, const char *ceiling, int64
 	return 0;
 }
 
-/* The granted record that is the first to expire; NULL when none waits for its use. */
-static struct grant *next_to_expire(const struct grants *grants)
+struct grant *grants_next(const struct grants *grants)
 {
 	struct grant *next = NULL;
 
 	for (size_t i = 0; i < grants->count; i++) {
 		struct grant *grant = grants->items[i];
 
-		if (!grant->used && grant->state == BROKER_GRANT_STATE_GRANTED &&
+		if (!grant->used && grant->record.state == BROKER_GRANT_STATE_GRANTED &&
 		    (!next || grant->expires_ms < next->expires_ms))
 			next = grant;
 	}
@@ -174,21 +157,14 @@ static struct grant *next_to_expire(const struct grants *grants)
 
 bool grants_expire(struct grants *grants, int64_t now_ms, char id[ID_SIZE])
 {
-	struct grant *grant = next_to_expire(grants);
+	struct grant *grant = grants_next(grants);
 
 	if (!grant || now_ms < grant->expires_ms)
 		return false;
 	memcpy(id, grant->id, ID_SIZE);
 	grant->used = true;
-	grants_settle(grants);
+	grants_settle(grants, NULL);
 	return true;
-}
-
-int64_t grants_next_ms(const struct grants *grants)
-{
-	const struct grant *grant = next_to_expire(grants);
-
-	return grant ? grant->expires_ms : INT64_MAX;
 }
 
 size_t grants_pending(const struct grants *grants, const char *ceiling,
@@ -199,7 +175,7 @@ size_t grants_pending(const struct grants *grants, const char *ceiling,
 	for (size_t i = 0; i < grants->count; i++) {
 		const struct grant *grant = grants->items[i];
 
-		if (grant->state == BROKER_GRANT_STATE_PENDING &&
+		if (grant->record.state == BROKER_GRANT_STATE_PENDING &&
 		    (!ceiling || str_eq(ceiling, grant->ceiling)))
 			out[count++] = grant->id;
 	}

@@ -16,14 +16,7 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "broker/id.h"
-#include "broker/spec.h"
-
-struct err;
+#include "broker/ceiling.h"
 
 #define GRANT_ALL_MAX 1024U                        /* records and decisions in the store */
 #define GRANT_STORE_MAX ((size_t)64 * 1024 * 1024) /* bytes of their texts */
@@ -32,16 +25,13 @@ struct grant {
 	char id[ID_SIZE];
 	char seal[SEAL_SIZE];
 	char ceiling[ID_SIZE];
-	struct kept kept;   /* what spec and reason borrow from */
-	struct spec spec;   /* checked */
-	const char *reason; /* NULL when none was given */
-	char *input;        /* standard input, owned; NULL when none was stored */
-	size_t input_len;
-	enum broker_grant_state state;
-	int64_t expires_ms; /* while it is granted */
-	bool used;          /* gone, or nothing but a decision any more */
-	bool decision;      /* answered with 'session' */
-	size_t prefix;      /* of a decision: as in spec_covers() */
+	char *input;                       /* standard input, or NULL */
+	struct kept kept;                  /* with the above, what the record borrows from */
+	struct broker_grant_record record; /* checked: what is shown and what will run */
+	int64_t expires_ms;                /* while it is granted */
+	bool used;                         /* gone, or nothing but a decision any more */
+	bool decision;                     /* answered with 'session' */
+	size_t prefix;                     /* of a decision: as in spec_covers() */
 };
 
 /* Oldest first. Zeroed: empty. */
@@ -51,15 +41,7 @@ struct grants {
 	size_t bytes;
 };
 
-struct grant_answer {
-	const char *id;
-	const char *seal;
-	enum decision decision;
-	size_t prefix; /* 0: all arguments */
-};
-
 void grant_deinit(struct grant *grant);
-void grants_deinit(struct grants *grants);
 
 /* Stores the draft and empties it; granted at once where an earlier decision covers it. */
 int grants_request(struct grants *grants, struct grant *draft, int64_t now_ms,
@@ -69,22 +51,22 @@ int grants_request(struct grants *grants, struct grant *draft, int64_t now_ms,
 struct grant *grants_find(const struct grants *grants, const char *id);
 
 /* The first answer with the right seal counts. */
-int grants_answer(struct grants *grants, const struct grant_answer *answer, int64_t now_ms,
+int grants_answer(struct grants *grants, const struct broker_grant_answer *answer, int64_t now_ms,
 		  enum broker_grant_state *out, struct err *err) MUST_CHECK;
 
-/* Uses up what is to be run now; it lives until grants_settle(), which forgets what was used: also
- * a record that was marked so because it is withdrawn. */
+/* Uses up what is to be run now; it lives until grants_settle(). */
 int grants_use(struct grants *grants, const char *id, const char *ceiling, int64_t now_ms,
 	       const struct grant **out, struct err *err) MUST_CHECK;
-void grants_settle(struct grants *grants);
+
+/* Forgets what was used, or is marked so because it is withdrawn; and with a ceiling (or NULL) all
+ * that belongs to it. */
+void grants_settle(struct grants *grants, const char *ceiling);
 
 /* Takes the next record that was not used in time out of the store; false when there is none. */
 bool grants_expire(struct grants *grants, int64_t now_ms, char id[ID_SIZE]);
 
-/* When grants_expire() has something to do; INT64_MAX for never. */
-int64_t grants_next_ms(const struct grants *grants);
-
-void grants_drop(struct grants *grants, const char *ceiling);
+/* The granted record that is the first to expire; NULL when none waits for its use. */
+struct grant *grants_next(const struct grants *grants);
 
 /* Ids of pending records, of one ceiling or (NULL) of all; returns how many there are. */
 size_t grants_pending(const struct grants *grants, const char *ceiling,

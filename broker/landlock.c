@@ -1,15 +1,10 @@
 /*
  * landlock.c - the second layer: what may be written, bound to files instead of mounts.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
-#include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "proto/base/err.h"
-#include "proto/base/fd.h"
 
 #include "broker/step.h"
 
@@ -68,7 +63,8 @@ static int add_rules(int ruleset, const struct scene *scene, struct err *err)
 	uint64_t all = all_rights(features->landlock);
 	uint64_t write =
 		LANDLOCK_ACCESS_FS_WRITE_FILE | (all & (ACCESS_TRUNCATE | ACCESS_IOCTL_DEV));
-	bool proc = features->fresh_proc && !features->proc_read_only;
+	/* To uid 0 belongs /proc/sys, capabilities or not. */
+	bool proc = features->fresh_proc && scene->uid != 0;
 	int rc = 0;
 
 	/* In /proc a process names its threads and its memory policy. */
@@ -92,9 +88,8 @@ int landlock_rules(struct scene *scene, struct err *err)
 	if (abi >= LANDLOCK_SCOPES_ABI)
 		attributes.scopes = SCOPE_SIGNAL | (scene->features->network ? SCOPE_ABSTRACT : 0);
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
-	if (ruleset < 0)
-		return ERR_SYS(err, errno, "landlock_create_ruleset");
-	if (add_rules(ruleset, scene, err) < 0)
+	if (CHECK(err, ruleset, "landlock_create_ruleset") < 0 ||
+	    add_rules(ruleset, scene, err) < 0)
 		return err->code;
 	return CHECK(err, syscall(SYS_landlock_restrict_self, ruleset, 0),
 		     "landlock_restrict_self");

@@ -16,10 +16,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "proto/base/buf.h"
-#include "proto/base/err.h"
-#include "proto/base/fd.h"
-#include "proto/base/log.h"
 #include "proto/base/str.h"
 
 #include "broker/broker.h"
@@ -31,12 +27,19 @@
 /* Where readiness is told: "ok", or the sentence why not. -1 when nobody waits. */
 static int ready_fd = -1;
 
+static const char usage[] =
+	"usage: agent-broker --runtime DIR --state DIR --config DIR --agentd FILE [--ready-fd N]\n"
+	"           [--no-lockdown]  agentd does not lock itself down\n"
+	"           [--idle-ms N]    end after so long without connection, agentd and command (ten "
+	"minutes)";
+
 static int parse_options(struct broker_options *out, char *const argv[], struct err *err)
 {
-	static const char *const names[] = { "--runtime", "--state", "--config", "--agentd",
-					     "--ready-fd" };
+	static const char *const names[] = { "--runtime", "--state",    "--config",
+					     "--agentd",  "--ready-fd", "--idle-ms" };
 	const char *values[ARRAY_LEN(names)] = { NULL };
 	int64_t fd = -1;
+	int64_t idle_ms = BROKER_IDLE_MS;
 
 	for (size_t i = 1; argv[i]; i++) {
 		size_t which = 0;
@@ -53,7 +56,10 @@ static int parse_options(struct broker_options *out, char *const argv[], struct 
 	}
 	if (values[4] && str_to_int(&fd, values[4], 3, 1023, err) < 0)
 		return ERR_WRAP(err, "--ready-fd");
+	if (values[5] && str_to_int(&idle_ms, values[5], 1, INT32_MAX, err) < 0)
+		return ERR_WRAP(err, "--idle-ms");
 	ready_fd = (int)fd;
+	out->idle_ms = (int)idle_ms;
 	for (size_t i = 0; i < 4; i++) {
 		if (!values[i] || values[i][0] != '/')
 			return ERR_SET(err, ERR_INVALID, "%s: needs an absolute path", names[i]);
@@ -125,7 +131,7 @@ static int open_signals(struct err *err)
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGHUP);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 ||
+	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 ||
 	    sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL) < 0)
 		return ERR_SYS(err, errno, "signals");
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -134,10 +140,7 @@ static int open_signals(struct err *err)
 
 static void tell_ready(const char *word)
 {
-	struct buf line SCOPED(buf_deinit) = BUF_INIT(ERR_TEXT_MAX + 1);
-
-	if (ready_fd >= 0 && (buf_printf(&line, NULL, "%s\n", word) < 0 ||
-			      fd_write_all(ready_fd, line.data, line.len, NULL) < 0))
+	if (ready_fd >= 0 && dprintf(ready_fd, "%s\n", word) < 0)
 		log_warn("ready", "why='nobody waits for it'");
 	fd_close(&ready_fd);
 }
@@ -174,12 +177,14 @@ int main(int argc, char *argv[])
 	struct err err = { 0 };
 	int rc;
 
-	(void)argc;
+	if (argc == 2 && str_eq(argv[1], "--help"))
+		return puts(usage) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	log_open("agent-broker", LOG_INFO);
 	rc = parse_options(&broker.options, argv, &err);
 	if (rc == 0)
 		rc = serve(&broker, &err);
-	log_event(rc < 0 ? LOG_ERROR : LOG_INFO, "end", "why='%s'", rc < 0 ? err.text : "asked to");
+	log_event(rc < 0 ? LOG_ERROR : LOG_INFO, "end", "why='%s'",
+		  rc < 0 ? err.text : "nothing is left to do");
 	tell_ready(err.text);
 	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -4,25 +4,17 @@
  * Only the descriptor-based mount calls are used. A mount goes onto a descriptor that was opened
  * without following any link and has the expected identity, never onto a path.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
-#include <stdint.h>
-#include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "proto/base/err.h"
-#include "proto/base/fd.h"
 
 #include "broker/step.h"
 
 #define NO_SPECIALS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
-static const char *const devices[DEVICE_COUNT] = { "null",   "zero",    "full",
-						   "random", "urandom", "tty" };
+static const char *const devices[] = { "null", "zero", "full", "random", "urandom", "tty" };
 
 static const char *const dev_links[][2] = { { "ptmx", "pts/ptmx" },
 					    { "fd", "/proc/self/fd" },
@@ -38,11 +30,9 @@ static int set_attributes(int fd, unsigned flags, struct mount_attr attr, struct
 }
 
 /* A copy of the mounts at folder/name, attached nowhere. */
-static int copy_tree(int *out, int folder, const char *name, unsigned flags, uint64_t attributes,
+static int copy_tree(int *out, int folder, const char *name, unsigned flags, struct mount_attr attr,
 		     struct err *err)
 {
-	struct mount_attr attr = { .attr_set = attributes };
-
 	*out = (int)syscall(SYS_open_tree, folder, name,
 			    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH |
 				    AT_SYMLINK_NOFOLLOW | flags);
@@ -95,11 +85,12 @@ int mount_seal(struct scene *scene, struct err *err)
 
 static int take(int *out, const struct place *place, uint64_t attributes, struct err *err)
 {
+	struct mount_attr attr = { .attr_set = attributes };
 	int fd SCOPED(fd_close) = -1;
 
 	if (roots_open(&fd, place, err) < 0)
 		return err->code;
-	if (copy_tree(out, fd, "", AT_RECURSIVE, attributes, err) < 0)
+	if (copy_tree(out, fd, "", AT_RECURSIVE, attr, err) < 0)
 		return ERR_WRAP(err, "'%s'", place->path);
 	return 0;
 }
@@ -155,38 +146,29 @@ int mount_hide(struct scene *scene, struct err *err)
 
 /* ------------------------------------------------------------------ /dev and /proc */
 
-int mount_devices(struct scene *scene, struct err *err)
+/* Device nodes of the /dev outside, which the seal has made useless. */
+static int add_devices(int dev, int outside, struct err *err)
 {
-	int folder SCOPED(fd_close) = open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+				   .attr_clr = MOUNT_ATTR_NODEV };
 
-	for (int i = 0; i < DEVICE_COUNT; i++) {
-		if (copy_tree(&scene->devices[i], folder, devices[i], 0,
-			      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err) < 0)
+	for (size_t i = 0; i < ARRAY_LEN(devices); i++) {
+		int tree SCOPED(fd_close) = -1;
+		int file SCOPED(fd_close) =
+			openat(dev, devices[i], O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0444);
+
+		if (file < 0)
+			return ERR_SYS(err, errno, "'/dev/%s'", devices[i]);
+		if (copy_tree(&tree, outside, devices[i], 0, attr, err) < 0 ||
+		    attach(tree, dev, devices[i], err) < 0)
 			return ERR_WRAP(err, "'/dev/%s'", devices[i]);
 	}
 	return 0;
 }
 
-static int fill_dev(const struct scene *scene, int dev, struct err *err)
-{
-	for (int i = 0; i < DEVICE_COUNT; i++) {
-		int file SCOPED(fd_close) =
-			openat(dev, devices[i], O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0444);
-
-		if (file < 0 || attach(scene->devices[i], dev, devices[i], err) < 0)
-			return ERR_SYS(err, errno, "'/dev/%s'", devices[i]);
-	}
-	for (size_t i = 0; i < ARRAY_LEN(dev_links); i++) {
-		if (symlinkat(dev_links[i][1], dev, dev_links[i][0]) < 0)
-			return ERR_SYS(err, errno, "'/dev/%s'", dev_links[i][0]);
-	}
-	if (mkdirat(dev, "pts", 0755) < 0 || mkdirat(dev, "shm", 0755) < 0)
-		return ERR_SYS(err, errno, "mkdir in /dev");
-	return 0;
-}
-
 int mount_dev(struct scene *scene, struct err *err)
 {
+	const unsigned attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
 	struct mount_attr seal = { .attr_set = MOUNT_ATTR_RDONLY };
 	int folder SCOPED(fd_close) = open("/dev", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int dev SCOPED(fd_close) = -1;
@@ -194,13 +176,19 @@ int mount_dev(struct scene *scene, struct err *err)
 	int shm SCOPED(fd_close) = -1;
 	int null SCOPED(fd_close) = -1;
 
-	if (new_tree(&dev, "tmpfs", "mode", "0755", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err) <
-		    0 ||
-	    new_tree(&pts, "devpts", "ptmxmode", "0666", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
-		     err) < 0 ||
+	(void)scene;
+	if (new_tree(&dev, "tmpfs", "mode", "0755", attributes, err) < 0 ||
+	    new_tree(&pts, "devpts", "ptmxmode", "0666", attributes, err) < 0 ||
 	    new_tree(&shm, "tmpfs", "mode", "1777", NO_SPECIALS, err) < 0 ||
-	    attach(dev, folder, "", err) < 0 || fill_dev(scene, dev, err) < 0 ||
-	    attach(pts, dev, "pts", err) < 0 || attach(shm, dev, "shm", err) < 0 ||
+	    attach(dev, folder, "", err) < 0 || add_devices(dev, folder, err) < 0)
+		return err->code;
+	for (size_t i = 0; i < ARRAY_LEN(dev_links); i++) {
+		if (symlinkat(dev_links[i][1], dev, dev_links[i][0]) < 0)
+			return ERR_SYS(err, errno, "'/dev/%s'", dev_links[i][0]);
+	}
+	if (mkdirat(dev, "pts", 0755) < 0 || mkdirat(dev, "shm", 0755) < 0)
+		return ERR_SYS(err, errno, "mkdir in /dev");
+	if (attach(pts, dev, "pts", err) < 0 || attach(shm, dev, "shm", err) < 0 ||
 	    set_attributes(dev, 0, seal, err) < 0)
 		return err->code;
 	null = openat(dev, "null", O_RDWR | O_CLOEXEC);
@@ -209,8 +197,9 @@ int mount_dev(struct scene *scene, struct err *err)
 
 int mount_proc(struct scene *scene, struct err *err)
 {
-	unsigned attributes = NO_SPECIALS | MOUNT_ATTR_NOEXEC |
-			      (scene->features->proc_read_only ? MOUNT_ATTR_RDONLY : 0);
+	/* To uid 0 belongs /proc/sys, capabilities or not. */
+	unsigned attributes =
+		NO_SPECIALS | MOUNT_ATTR_NOEXEC | (scene->uid == 0 ? MOUNT_ATTR_RDONLY : 0);
 	int folder SCOPED(fd_close) = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int proc SCOPED(fd_close) = -1;
 

@@ -1,7 +1,6 @@
 /*
  * ns.c - processes in namespaces of their own; their identity and their network there.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <net/if.h>
@@ -13,9 +12,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "proto/base/err.h"
-#include "proto/base/fd.h"
 
 #include "broker/step.h"
 
@@ -69,9 +65,7 @@ int ns_identity(struct scene *scene, struct err *err)
 		return err->code;
 	/* A broker that has been given a higher score already may not lower it; that is as good. */
 	(void)write_self("/proc/self/oom_score_adj", OOM_SCORE, &denied);
-	if (prctl(PR_SET_DUMPABLE, 0) < 0)
-		return ERR_SYS(err, errno, "prctl PR_SET_DUMPABLE");
-	return 0;
+	return CHECK(err, prctl(PR_SET_DUMPABLE, 0), "prctl PR_SET_DUMPABLE");
 }
 
 int ns_loopback(struct scene *scene, struct err *err)

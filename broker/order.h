@@ -9,16 +9,15 @@
  */
 #pragma once
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "proto/base/attr.h"
 
 struct err;
 
-#define ORDER_MAGIC 0x6f726431U         /* "ord1"; another layout gets another number */
-#define ORDER_ARGV_MAX 4096U            /* entries */
-#define ORDER_ENV_MAX 8192U             /* entries: a ceiling's and a command's together */
+#define ORDER_MAGIC 0x6f726431U  /* "ord1"; another layout gets another number */
+#define ORDER_ARGV_MAX 4096U     /* entries */
+#define ORDER_ENV_MAX 8192U      /* entries: a ceiling's and a command's together */
 #define ORDER_BLOCK_MAX 5242880U /* bytes of the whole block */
 
 struct order {

@@ -18,7 +18,6 @@ static const struct row {
 	{ PLAN_ZYGOTE, OFFLINE, ONCE, "loopback network", ns_loopback },
 	{ PLAN_ZYGOTE, CONFINED, ONCE, "private mounts", mount_private },
 	/* Held before the seal, attached behind it: only what was held stays writable. */
-	{ PLAN_ZYGOTE, CONFINED, ONCE, "device nodes", mount_devices },
 	{ PLAN_ZYGOTE, CONFINED, PLACE_ROOT, "writable root", mount_hold },
 	{ PLAN_ZYGOTE, CONFINED, ONCE, "read-only file system", mount_seal },
 	{ PLAN_ZYGOTE, CONFINED, ONCE, "own /dev", mount_dev },
@@ -73,13 +72,15 @@ void plan_build(struct plan *out, enum plan_kind kind, const struct roots *roots
 		if (row->each == ONCE)
 			out->steps[out->count++] = (struct step){ row->name, row->apply, 0 };
 		for (size_t i = 0; row->each != ONCE && i < roots->count; i++) {
-			const struct place *place = &roots->places[i];
+			/* From within: what lies in a hidden folder can no longer be reached. */
+			size_t at = row->each == PLACE_HIDDEN ? roots->count - 1 - i : i;
+			const struct place *place = &roots->places[at];
 
 			/* What is protected outside all roots is read-only anyway. */
 			if (place->kind == row->each &&
 			    (place->inside || place->kind != PLACE_PROTECTED))
 				out->steps[out->count++] =
-					(struct step){ row->name, row->apply, i };
+					(struct step){ row->name, row->apply, at };
 		}
 	}
 }

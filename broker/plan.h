@@ -7,20 +7,16 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #include "broker/roots.h"
 
 struct scene;
 
 /* What this kernel can do, and what the ceiling wants of it. Zero is no sandbox at all. */
 struct features {
-	bool confined;       /* any mode but full access */
-	bool network;        /* the host's network stays reachable */
-	bool fresh_proc;     /* a /proc for each PID namespace can be mounted */
-	bool proc_read_only; /* uid 0 owns /proc/sys, capabilities or not */
-	int landlock;        /* ABI, 0 without */
+	bool confined;   /* any mode but full access */
+	bool network;    /* the host's network stays reachable */
+	bool fresh_proc; /* a /proc for each PID namespace can be mounted */
+	int landlock;    /* ABI, 0 without */
 };
 
 /* Acts on the calling process, once; cannot be undone. */

@@ -1,13 +1,10 @@
 #include "broker/probe.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/base/fd.h"
 #include "proto/base/str.h"
 
 #include "broker/filter.h"
@@ -15,12 +12,10 @@
 
 #define NO_LANDLOCK                                                                                \
 	"landlock: this kernel has none of ABI 2 or later (CONFIG_SECURITY_LANDLOCK, and "         \
-	"'landlock' "                                                                              \
-	"in lsm= on its command line), so mounts alone bound what is written"
+	"'landlock' in lsm= on its command line), so mounts alone bound what is written"
 #define NO_SCOPES                                                                                  \
 	"landlock scopes: they need ABI 6 (Linux 6.12), so with the network on, abstract sockets " \
-	"of "                                                                                      \
-	"the host can be reached"
+	"of the host can be reached"
 #define NO_PROC                                                                                    \
 	"own /proc: it cannot be mounted here, as in a container that masks parts of /proc, so "   \
 	"commands see the numbers and command lines of processes outside"
@@ -29,10 +24,8 @@
 	"'userns' to agent-broker, or inside a container allow mounts in its profile)"
 #define NO_NAMESPACES                                                                              \
 	" (user namespaces are forbidden here: inside a container its seccomp profile has to "     \
-	"allow "                                                                                   \
-	"them, inside another sandbox none can be made; on older Debian set the sysctl "           \
+	"allow them, inside another sandbox none can be made; on older Debian set the sysctl "     \
 	"kernel.unprivileged_userns_clone to 1)"
-#define NO_CHILDREN "needs CONFIG_PROC_CHILDREN: it ends the tree of a command with full access"
 
 /* clang-format off */
 static const struct mend {
@@ -63,56 +56,61 @@ const char *step_mend(step_fn *apply, int sys)
 	return "";
 }
 
-/* Results in memory that the trying child shares. */
-struct results {
-	size_t count;
-	struct probe probes[PROBES_MAX];
-};
-
-static void add(struct results *results, const char *name, bool needed, bool ok,
-		const struct err *err)
+static struct probe finding(const char *name, bool needed, bool ok, const struct err *err)
 {
-	struct probe *probe = &results->probes[results->count++];
+	struct probe probe = { .name = name, .needed = needed, .ok = ok, .sys = err->sys };
 
-	*probe = (struct probe){ .name = name, .needed = needed, .ok = ok, .sys = err->sys };
-	memcpy(probe->detail, ok ? "works" : err->text, ok ? sizeof "works" : sizeof err->text);
+	memcpy(probe.detail, ok ? "works" : err->text, ok ? sizeof "works" : sizeof err->text);
+	return probe;
 }
 
 /* Every step of the three plans, as far as it can be tried without a command. */
-static _Noreturn void try_here(struct scene *scene, struct results *results)
+static _Noreturn void try_here(struct scene *scene, int out)
 {
 	for (enum plan_kind kind = 0; kind < PLAN_COUNT; kind++) {
 		struct plan plan;
 
 		plan_build(&plan, kind, scene->roots, scene->features);
-		for (size_t i = 0; i < plan.count && results->count < PROBES_MAX - 3; i++) {
-			step_fn *apply = plan.steps[i].apply;
+		for (size_t i = 0; i < plan.count; i++) {
+			const struct step *step = &plan.steps[i];
+			bool second = step->apply == landlock_rules || step->apply == mount_proc;
 			struct err err = { 0 };
-			bool second = apply == landlock_rules || apply == mount_proc;
+			struct probe probe;
 
-			if (apply != child_stdio && apply != child_folder && apply != child_exec)
-				add(results, plan.steps[i].name, !second,
-				    step_one(scene, &plan.steps[i], &err) == 0, &err);
+			if (step->apply == child_stdio || step->apply == child_folder ||
+			    step->apply == child_exec)
+				continue;
+			probe = finding(step->name, !second, step_one(scene, step, &err) == 0,
+					&err);
+			if (fd_write_all(out, &probe, sizeof probe, &err) < 0)
+				_exit(1);
 		}
 	}
 	_exit(0);
 }
 
-static bool try_all(struct scene *scene, struct results *results, struct err *err)
+/* The pipe holds all that the child finds. */
+static int try_all(struct scene *scene, struct probe *out, size_t *count, struct err *err)
 {
+	int read_end SCOPED(fd_close) = -1;
 	int pidfd SCOPED(fd_close) = -1;
+	int ends[2];
 	pid_t pid;
 
-	if (filter_prepare(err) < 0)
-		return false;
+	if (filter_prepare(err) < 0 || fd_pipe(ends, err) < 0)
+		return err->code;
+	read_end = ends[0];
 	pid = ns_fork(ns_flags(scene->features) | CLONE_NEWPID, false, &pidfd, err);
 	if (pid == 0)
-		try_here(scene, results);
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
+		try_here(scene, ends[1]);
+	(void)close(ends[1]);
 	if (pid < 0)
-		(void)ERR_WRAP(err, "namespaces%s", step_mend(NULL, err->sys));
-	return pid > 0;
+		return ERR_WRAP(err, "namespaces%s", step_mend(NULL, err->sys));
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	while (*count < PROBES_MAX - 2 && read(read_end, &out[*count], sizeof *out) == sizeof *out)
+		++*count;
+	return 0;
 }
 
 size_t probe_all(struct probe out[PROBES_MAX])
@@ -124,21 +122,15 @@ size_t probe_all(struct probe out[PROBES_MAX])
 	struct scene scene = {
 		.roots = &none, .features = &features, .uid = geteuid(), .gid = getegid()
 	};
-	struct results *results = mmap(NULL, sizeof *results, PROT_READ | PROT_WRITE,
-				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct err err = { .text = NO_CHILDREN };
-	size_t count;
+	size_t count = 1;
 
-	if (results == MAP_FAILED)
-		return 0;
-	add(results, "list of children", true, access(CHILDREN_FILE, R_OK) == 0, &err);
-	if (!try_all(&scene, results, &err))
-		add(results, "namespaces", true, false, &err);
+	out[0] = finding("list of children", true, access(CHILDREN_FILE, R_OK) == 0, &err);
+	if (try_all(&scene, out, &count, &err) < 0)
+		out[count++] = finding("namespaces", true, false, &err);
 	if (features.landlock == 0)
-		add(results, "landlock", false, false, &(struct err){ .text = NO_LANDLOCK });
-	count = results->count;
-	memcpy(out, results->probes, sizeof results->probes);
-	(void)munmap(results, sizeof *results);
+		out[count++] =
+			finding("landlock", false, false, &(struct err){ .text = NO_LANDLOCK });
 	return count;
 }
 
@@ -149,11 +141,9 @@ void probe_features(struct features *out, bool network)
 
 	if (count == 0)
 		count = probe_all(probes);
-	*out = (struct features){ .confined = true,
-				  .network = network,
-				  .fresh_proc = true,
-				  .proc_read_only = geteuid() == 0,
-				  .landlock = landlock_abi() };
+	*out = (struct features){
+		.confined = true, .network = network, .fresh_proc = true, .landlock = landlock_abi()
+	};
 	for (size_t i = 0; i < count; i++) {
 		if (str_eq(probes[i].name, "own /proc") && probes[i].sys == EPERM)
 			out->fresh_proc = false;

@@ -7,9 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
-#include <stddef.h>
 
-#include "proto/base/attr.h"
 #include "proto/base/err.h"
 
 #define PROBES_MAX 32

@@ -12,7 +12,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "proto/base/err.h"
 #include "proto/base/fd.h"
 #include "proto/base/str.h"
 
@@ -68,7 +67,7 @@ static bool in_a_root(const struct roots *roots, const char *path)
 	return false;
 }
 
-/* Adds a place, unless there is one of that path and kind. */
+/* Adds a place, unless there is one of that path and kind; for a pin, of any kind. */
 static int add(struct roots *roots, enum place_kind kind, size_t owner, const char *path,
 	       struct err *err)
 {
@@ -76,9 +75,11 @@ static int add(struct roots *roots, enum place_kind kind, size_t owner, const ch
 	size_t owned = 0;
 
 	for (size_t i = 0; i < roots->count; i++) {
-		if (roots->places[i].kind == kind && strcmp(roots->places[i].path, path) == 0)
+		const struct place *other = &roots->places[i];
+
+		if ((other->kind == kind || kind == PLACE_PIN) && str_eq(other->path, path))
 			return 0;
-		owned += roots->places[i].kind == kind && roots->places[i].owner == owner;
+		owned += other->kind == kind && other->owner == owner;
 	}
 	if (roots->count == PLACES_MAX || owned == SANDBOX_PROTECTED_MAX)
 		return ERR_SET(err, ERR_LIMIT,
@@ -194,56 +195,12 @@ static int add_roots(struct roots *roots, const struct sandbox_config *config, s
 
 /* ------------------------------------------------------------------ protected places */
 
+/* A name too long leaves "", which no file has. */
 static bool join(char out[PATH_MAX], const char *folder, const char *name)
 {
-	return snprintf(out, PATH_MAX, "%s/%s", folder[1] ? folder : "", name) < PATH_MAX;
-}
-
-/* The length of the shortest beginning of an absolute path that is a symbolic link; 0: none is. */
-static size_t first_link(char *path)
-{
-	struct stat st;
-
-	for (size_t i = 1;; i++) {
-		char cut = path[i];
-		bool link;
-
-		if (cut != '/' && cut != '\0')
-			continue;
-		path[i] = '\0';
-		link = lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
-		path[i] = cut;
-		if (link || cut == '\0')
-			return link ? i : 0;
-	}
-}
-
-/* Protects the link that is path[0..end), where it lies in a root, and goes through it. */
-static int go_through(struct roots *roots, size_t owner, char path[PATH_MAX], size_t end,
-		      bool *found, struct err *err)
-{
-	char folder[PATH_MAX];
-	char link[PATH_MAX];
-	char target[PATH_MAX];
-	char rest[PATH_MAX];
-	size_t rest_size = strlen(path + end) + 1;
-	char *name;
-	ssize_t length;
-
-	memcpy(rest, path + end, rest_size);
-	path[end] = '\0';
-	length = readlink(path, target, sizeof target - 1);
-	target[length > 0 ? length : 0] = '\0';
-	name = strrchr(path, '/');
-	*name++ = '\0';
-	*found = length > 0 && realpath(path[0] ? path : "/", folder) && join(link, folder, name);
-	if (*found && in_a_root(roots, link) && add(roots, PLACE_PROTECTED, owner, link, err) < 0)
-		return err->code;
-	*found = *found && join(path, target[0] == '/' ? "/" : folder, target) &&
-		 strlen(path) + rest_size <= PATH_MAX;
-	if (*found)
-		memcpy(path + strlen(path), rest, rest_size);
-	return 0;
+	if (snprintf(out, PATH_MAX, "%s/%s", folder[1] ? folder : "", name) >= PATH_MAX)
+		out[0] = '\0';
+	return out[0] != '\0';
 }
 
 /*
@@ -254,16 +211,33 @@ static int go_through(struct roots *roots, size_t owner, char path[PATH_MAX], si
 static int follow(struct roots *roots, size_t owner, const char *base, const char *text,
 		  char out[PATH_MAX], struct err *err)
 {
+	char rest[PATH_MAX];
 	char path[PATH_MAX];
-	bool found = join(path, text[0] == '/' ? "/" : base, text);
-	size_t end;
+	char target[PATH_MAX];
+	char *next = rest;
+	const char *name;
+	bool found = str_copy(rest, sizeof rest, text, NULL) == 0 &&
+		     str_copy(out, PATH_MAX, text[0] == '/' ? "/" : base, NULL) == 0;
 
-	for (int i = 0; found && (end = first_link(path)) > 0; i++) {
-		found = i < FOLLOW_LINKS_MAX;
-		if (found && go_through(roots, owner, path, end, &found, err) < 0)
+	for (int links = 0; found && (name = strsep(&next, "/"));) {
+		ssize_t end = join(path, out, name) ? readlink(path, target, PATH_MAX - 1) : 0;
+
+		if (end <= 0) {
+			found = realpath(path, out);
+			continue;
+		}
+		if (in_a_root(roots, path) && add(roots, PLACE_PROTECTED, owner, path, err) < 0)
 			return err->code;
+		if (target[0] == '/')
+			out[1] = '\0';
+		/* What is left comes behind the link's own text. */
+		target[end] = next ? '/' : '\0';
+		found = ++links <= FOLLOW_LINKS_MAX &&
+			(!next ||
+			 str_copy(target + end + 1, (size_t)(PATH_MAX - end - 1), next, NULL) == 0);
+		next = memcpy(rest, target, sizeof rest);
 	}
-	if (!found || !realpath(path, out))
+	if (!found)
 		out[0] = '\0';
 	return 0;
 }
@@ -353,14 +327,14 @@ static int protect_name(struct roots *roots, size_t owner, const char *name, str
 {
 	const char *root = roots->places[owner].path;
 	char path[PATH_MAX];
-	struct identity id;
+	enum place_kind kind;
 
 	if (!join(path, root, name))
 		return ERR_SET(err, ERR_LIMIT, "root '%s': path too long", root);
-	id = identity_at(AT_FDCWD, path);
-	if (add(roots, id.type ? PLACE_PROTECTED : PLACE_WATCHED, owner, path, err) < 0)
+	kind = identity_at(AT_FDCWD, path).type ? PLACE_PROTECTED : PLACE_WATCHED;
+	if (add(roots, kind, owner, path, err) < 0)
 		return err->code;
-	return id.type == S_IFLNK ? lead(roots, owner, root, name, err) : 0;
+	return lead(roots, owner, root, name, err);
 }
 
 static int protect_all(struct roots *roots, struct err *err)
@@ -389,16 +363,6 @@ static int hide(struct roots *roots, const char *path, struct err *err)
 		return ERR_WRAP(err, "hide '%s'", path);
 	if (end[0] == '\0') /* and a command could make it its own, or see it once it is there */
 		return ERR_SET(err, ERR_NOTFOUND, "'%s' does not exist: create it", path);
-	/* A hidden folder in another one needs no step of its own, and could not be reached for
-	 * one. */
-	for (size_t i = 0; i < roots->count; i++) {
-		struct place *other = &roots->places[i];
-
-		if (other->kind == PLACE_HIDDEN && path_beneath(end, other->path))
-			return 0;
-		if (other->kind == PLACE_HIDDEN && path_beneath(other->path, end))
-			other->kind = PLACE_WATCHED;
-	}
 	return add(roots, PLACE_HIDDEN, 0, end, err);
 }
 
@@ -410,44 +374,33 @@ static int pin_above(struct roots *roots, const struct place *place, struct err 
 	int rc = str_copy(folder, sizeof folder, place->path, err);
 
 	while (rc == 0 && (slash = strrchr(folder, '/')) && slash != folder) {
-		bool mounted = false;
-
 		*slash = '\0';
 		if (!in_a_root(roots, folder))
 			return 0;
-		for (size_t i = 0; i < roots->count; i++)
-			mounted = mounted || strcmp(folder, roots->places[i].path) == 0;
-		rc = mounted ? 0 : add(roots, PLACE_PIN, place->owner, folder, err);
+		rc = add(roots, PLACE_PIN, place->owner, folder, err);
 	}
-	return rc;
-}
-
-static int find_all(struct roots *roots, const struct sandbox_config *config, struct err *err)
-{
-	int rc = 0;
-
-	if (config->mode == SANDBOX_MODE_WORKSPACE_WRITE)
-		rc = add_roots(roots, config, err);
-	if (rc == 0)
-		rc = protect_all(roots, err);
-	for (size_t i = 0; rc == 0 && i < config->hidden_count; i++)
-		rc = hide(roots, config->hidden[i], err);
-	for (size_t i = 0; rc == 0 && i < roots->count; i++) {
-		if (roots->places[i].kind == PLACE_PROTECTED ||
-		    roots->places[i].kind == PLACE_HIDDEN)
-			rc = pin_above(roots, &roots->places[i], err);
-	}
-	qsort(roots->places + roots->root_count, roots->count - roots->root_count,
-	      sizeof roots->places[0], by_path);
 	return rc;
 }
 
 int roots_find(struct roots *out, const struct sandbox_config *config, struct err *err)
 {
+	int rc = 0;
+
 	out->count = 0;
 	out->root_count = 0;
-	if (find_all(out, config, err) == 0)
-		return 0;
-	roots_deinit(out);
-	return err->code;
+	if (config->mode == SANDBOX_MODE_WORKSPACE_WRITE)
+		rc = add_roots(out, config, err);
+	if (rc == 0)
+		rc = protect_all(out, err);
+	for (size_t i = 0; rc == 0 && i < config->hidden_count; i++)
+		rc = hide(out, config->hidden[i], err);
+	for (size_t i = 0; rc == 0 && i < out->count; i++) {
+		if (out->places[i].kind == PLACE_PROTECTED || out->places[i].kind == PLACE_HIDDEN)
+			rc = pin_above(out, &out->places[i], err);
+	}
+	qsort(out->places + out->root_count, out->count - out->root_count, sizeof out->places[0],
+	      by_path);
+	if (rc < 0)
+		roots_deinit(out);
+	return rc;
 }

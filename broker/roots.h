@@ -8,15 +8,7 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "proto/base/attr.h"
-
 #include "broker/sandbox.h"
-
-struct err;
 
 #define ROOTS_MAX SANDBOX_ROOTS_MAX /* the configured ones, cwd, /tmp and $TMPDIR */
 #define PLACES_MAX 512              /* of all kinds */

@@ -1,6 +1,5 @@
 #include "broker/sandbox.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -12,14 +11,13 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "proto/base/fd.h"
 #include "proto/wire/packet.h"
 
 #include "broker/filter.h"
 #include "broker/probe.h"
 #include "broker/step.h"
 
-/* Longest wait for a zygote; a healthy one answers within half a millisecond. */
+/* Longest wait for a zygote; a healthy one answers within a few milliseconds. */
 #define ZYGOTE_ANSWER_MS 10000
 
 struct sandbox {
@@ -74,18 +72,26 @@ static void stop_zygote(struct sandbox *sandbox)
 	sandbox->zygote = -1;
 }
 
-/* The answer to what was sent last, with its descriptors. ERR_GONE: the zygote is dead. */
+/* Takes in a record of fixed size, with its descriptors. */
+static int receive(int fd, struct packet *packet, void *out, size_t size, struct err *err)
+{
+	int rc = packet_recv(fd, packet, err);
+
+	if (rc == PACKET_DONE && packet->data.len != size)
+		return ERR_SET(err, ERR_INVALID, "sandbox: a record of another size");
+	if (rc == PACKET_DONE)
+		memcpy(out, packet->data.data, size);
+	return rc;
+}
+
+/* The answer to what was sent last. ERR_GONE: the zygote is dead. */
 static int receive_answer(const struct sandbox *sandbox, struct packet *packet, struct err *err)
 {
-	int rc = packet_recv(sandbox->control, packet, err);
+	int rc = receive(sandbox->control, packet, err, sizeof *err, err);
 
 	if (rc == PACKET_AGAIN || rc == ERR_GONE)
 		return ERR_SET(err, ERR_GONE, "zygote: %s before it answered",
 			       rc == ERR_GONE ? "ended" : "too much time passed");
-	if (rc == PACKET_DONE && packet->data.len != sizeof *err)
-		rc = ERR_SET(err, ERR_INVALID, "zygote: another kind of answer");
-	if (rc == PACKET_DONE)
-		memcpy(err, packet->data.data, sizeof *err);
 	return err->code;
 }
 
@@ -163,14 +169,9 @@ static int clone_command(const struct sandbox *sandbox, const struct order *orde
 	return 0;
 }
 
-static void close_scoped(struct sandbox **sandbox)
-{
-	sandbox_close(*sandbox);
-}
-
 int sandbox_open(struct sandbox **out, const struct sandbox_config *config, struct err *err)
 {
-	struct sandbox *sandbox SCOPED(close_scoped) = NULL;
+	struct sandbox *sandbox;
 
 	if (config->mode <= SANDBOX_MODE_NONE || config->mode >= SANDBOX_MODE_COUNT ||
 	    config->hidden_count > SANDBOX_HIDDEN_MAX)
@@ -188,10 +189,11 @@ int sandbox_open(struct sandbox **out, const struct sandbox_config *config, stru
 		probe_features(&sandbox->features, config->network);
 	(void)snprintf(sandbox->landlock_layer, sizeof sandbox->landlock_layer, "landlock %d",
 		       sandbox->features.landlock);
-	if (rebuild(sandbox, err) < 0)
-		return err->code;
-	*out = TAKE(sandbox);
-	return 0;
+	if (rebuild(sandbox, err) == 0)
+		*out = sandbox;
+	else
+		sandbox_close(sandbox);
+	return err->code;
 }
 
 void sandbox_close(struct sandbox *sandbox)
@@ -235,18 +237,13 @@ int sandbox_start(struct sandbox *sandbox, const struct order *order,
 int sandbox_report(struct started *started, struct child_report *out, struct err *err)
 {
 	struct packet packet SCOPED(packet_deinit) = { 0 };
-	int rc = packet_recv(started->status_fd, &packet, err);
+	int rc = receive(started->status_fd, &packet, out, sizeof *out, err);
 
-	if (rc == PACKET_AGAIN || rc == ERR_GONE) {
+	if (rc == PACKET_AGAIN || rc == ERR_GONE)
 		out->event = rc == ERR_GONE ? CHILD_GONE : CHILD_NOTHING;
-		return 0;
-	}
-	if (rc == PACKET_DONE && packet.data.len != sizeof *out)
-		rc = ERR_SET(err, ERR_INVALID, "a report of another size");
-	if (rc < 0)
+	else if (rc < 0)
 		return rc;
-	memcpy(out, packet.data.data, sizeof *out);
-	if (out->event == CHILD_EXECUTED)
+	else if (out->event == CHILD_EXECUTED)
 		started->command_fd = packet_take(&packet, 0);
 	return 0;
 }

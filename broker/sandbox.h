@@ -14,11 +14,9 @@
 #pragma once
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "proto/base/attr.h"
 #include "proto/base/err.h"
 #include "proto/wire/common_gen.h" /* enum sandbox_mode */
 
@@ -37,8 +35,8 @@ struct sandbox_config {
 	bool exclude_slash_tmp; /* /tmp is not a root */
 	bool exclude_tmpdir;    /* tmpdir is not a root */
 	const char *tmpdir;     /* $TMPDIR of the ceiling's environment, or NULL */
-	const char *const
-		*hidden;     /* the product's folders, which exist: runtime, state, configuration */
+	/* The product's folders, which exist: runtime, state, configuration. */
+	const char *const *hidden;
 	size_t hidden_count; /* at most SANDBOX_HIDDEN_MAX */
 };
 

@@ -2,11 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "proto/base/buf.h"
-#include "proto/base/err.h"
 #include "proto/base/fd.h"
 #include "proto/base/log.h"
 #include "proto/base/str.h"
@@ -14,63 +17,84 @@
 #include "proto/wire/packet.h"
 #include "proto/wire/rpc.h"
 
-#include "broker/broker.h"
-#include "broker/peer.h"
-#include "broker/probe.h"
-
 /* What a packet holds besides the result: the envelope, and an id of at most RPC_ID_MAX bytes. */
 #define RESULT_MAX (BROKER_PACKET_MAX - 1024)
 
-static int serve_hello(struct call *call, struct err *err)
+struct peer *peer_new(int sock, enum broker_role role, unsigned number, struct err *err)
 {
-	const struct broker_hello *params = call->params;
-	struct broker_hello_result result = { .version = BROKER_VERSION,
-					      .role = call->peer->role,
-					      .build = AGENT_VERSION,
-					      .pid = getpid() };
+	int fd SCOPED(fd_close) = sock;
+	struct peer *peer = fd_set_nonblock(fd, err) < 0 ? NULL : malloc(sizeof *peer);
 
-	if (params->version != BROKER_VERSION)
-		return ERR_SET(err, ERR_INVALID, "the broker speaks version %d: stop it first",
-			       BROKER_VERSION);
-	log_info("hello", "peer=%u name='%s'", call->peer->number, params->name);
-	call->peer->greeted = true;
-	return ticket_answer(&call->ticket, &result, NULL, err);
+	if (peer)
+		*peer = (struct peer){ .number = number, .fd = fd_take(&fd), .role = role };
+	else if (err->code == ERR_NONE)
+		(void)ERR_NOMEM_SET(err);
+	return peer;
 }
 
-static int serve_probe(struct call *call, struct err *err)
+void peer_free(struct peer *peer)
 {
-	struct probe probes[PROBES_MAX] = { 0 };
-	struct broker_feature rows[PROBES_MAX] = { 0 };
-	struct broker_probe_result result = { .probes = rows, .probes_count = probe_all(probes) };
-
-	for (size_t i = 0; i < result.probes_count; i++)
-		rows[i] = (struct broker_feature){ .name = probes[i].name,
-						   .ok = probes[i].ok,
-						   .needed = probes[i].needed,
-						   .detail = probes[i].detail };
-	return ticket_answer(&call->ticket, &result, NULL, err);
+	fd_close(&peer->fd);
+	free(peer);
 }
 
-static void finish(struct ticket *ticket, const struct err *why)
+void peer_end(struct peer *peer, const char *why)
 {
-	const char *name = ticket->method->name ? ticket->method->name : "unknown";
-
-	log_event(why->code ? LOG_WARN : LOG_INFO, "request",
-		  "peer=%u method=%s outcome=%s why='%s'", ticket->peer->number, name,
-		  why->code ? err_code_name(why->code) : "ok", why->text);
-	ticket_drop(ticket);
+	if (!peer->dead)
+		log_info("peer_gone", "peer=%u why='%s'", peer->number, why);
+	peer->dead = true;
 }
 
-void ticket_fail(struct ticket *ticket, const struct err *why)
+short peer_events(const struct peer *peer)
+{
+	if (peer->behind)
+		return POLLOUT; /* three quarters of the buffer are free */
+	return peer->in_flight < PEER_FLIGHT_MAX ? POLLIN : 0;
+}
+
+bool peer_receive(struct peer *peer, short events, struct packet *packet)
 {
 	struct err err = { 0 };
+	int unread = 0;
+	int got = PACKET_AGAIN;
 
-	if (!ticket->id)
-		return;
-	/* One that waits for an answer for ever is worse off than one that is ended. */
-	if (peer_send(ticket->peer, rpc_failure(ticket->id, why), -1, &err) < 0)
-		peer_end(ticket->peer, err.text);
-	finish(ticket, why);
+	if (peer->dead)
+		return false;
+	if (!(events & (POLLIN | POLLOUT)))
+		peer_end(peer, "closed");
+	peer->behind = ioctl(peer->fd, SIOCOUTQ, &unread) == 0 && unread > PEER_UNREAD_MAX;
+	if ((events & POLLIN) && !peer->behind)
+		got = packet_recv(peer->fd, packet, &err);
+	if (got < 0)
+		peer_end(peer, err.text);
+	return got == PACKET_DONE;
+}
+
+int peer_send(struct peer *peer, json_t *message, int fd, struct err *err)
+{
+	json_auto_t *owned = message;
+	int own_fd SCOPED(fd_close) = fd;
+	struct buf text SCOPED(buf_deinit) = BUF_INIT(BROKER_PACKET_MAX);
+	struct err why = { .text = "does not read what it is sent" };
+
+	if (!owned)
+		return ERR_NOMEM_SET(err);
+	if (wire_json_dump(&text, owned, err) < 0)
+		return err->code;
+	if (!peer->dead && packet_send(peer->fd, text.data, text.len, &own_fd, fd >= 0 ? 1 : 0,
+				       &why) != PACKET_DONE)
+		peer_end(peer, why.text);
+	return 0;
+}
+
+void peer_notify(struct peer *peer, enum broker_method method, const void *params)
+{
+	const struct wire_method *row = &broker_methods[method];
+	struct err err = { 0 };
+	json_t *encoded = codec_encode(row->params, params, &err);
+
+	if (!encoded || peer_send(peer, rpc_notification(row->name, encoded), -1, &err) < 0)
+		peer_end(peer, err.text);
 }
 
 /* Takes the member out of a result that is longer than a packet. */
@@ -91,30 +115,26 @@ static int shorten(json_t *result, const char *large, int *fd, struct err *err)
 
 int ticket_answer(struct ticket *ticket, const void *result, const char *large, struct err *err)
 {
-	json_t *encoded;
+	const struct wire_method *method = ticket->method;
+	json_auto_t *encoded = NULL;
+	struct err lost = { 0 };
 	int fd = -1;
 	int rc;
 
 	if (!ticket->id)
 		return 0;
-	encoded = codec_encode(ticket->method->result, result, err);
-	rc = encoded ? shorten(encoded, large, &fd, err) : err->code;
+	encoded = result ? codec_encode(method->result, result, err) : NULL;
+	rc = encoded ? shorten(encoded, large, &fd, err) : (int)err->code;
 	if (rc == 0)
 		rc = peer_send(ticket->peer, rpc_result(ticket->id, json_incref(encoded)), fd, err);
-	json_decref(encoded);
-	if (rc < 0)
-		ticket_fail(ticket, err);
-	else
-		finish(ticket, &(struct err){ 0 });
+	/* One that waits for an answer for ever is worse off than one that is ended. */
+	if (rc < 0 && peer_send(ticket->peer, rpc_failure(ticket->id, err), -1, &lost) < 0)
+		peer_end(ticket->peer, lost.text);
+	log_event(rc < 0 ? LOG_WARN : LOG_INFO, "request", "peer=%u method=%s outcome=%s why='%s'",
+		  ticket->peer->number, method->name ? method->name : "unknown",
+		  rc < 0 ? err_code_name(err->code) : "ok", rc < 0 ? err->text : "");
+	ticket_drop(ticket);
 	return rc;
-}
-
-struct ticket ticket_take(struct call *call)
-{
-	struct ticket ticket = call->ticket;
-
-	call->ticket.id = NULL;
-	return ticket;
 }
 
 void ticket_drop(struct ticket *ticket)
@@ -123,16 +143,6 @@ void ticket_drop(struct ticket *ticket)
 		ticket->peer->in_flight--;
 	json_decref(ticket->id);
 	ticket->id = NULL;
-}
-
-void serve_notify(struct peer *peer, enum broker_method method, const void *params)
-{
-	const struct wire_method *row = &broker_methods[method];
-	struct err err = { 0 };
-	json_t *encoded = codec_encode(row->params, params, &err);
-
-	if (!encoded || peer_send(peer, rpc_notification(row->name, encoded), -1, &err) < 0)
-		peer_end(peer, err.text);
 }
 
 int serve_sealed(struct buf *out, int fd, struct err *err)
@@ -200,27 +210,9 @@ static int check(const struct wire_method *method, const struct call *call, size
 	return 0;
 }
 
-static int (*const handlers[BROKER_METHOD_COUNT])(struct call *call, struct err *err) = {
-	[BROKER_METHOD_HELLO] = serve_hello,
-	[BROKER_METHOD_PROBE] = serve_probe,
-	[BROKER_METHOD_DAEMON_START] = daemon_start,
-	[BROKER_METHOD_DAEMON_STOP] = daemon_stop,
-	[BROKER_METHOD_DAEMON_STATUS] = daemon_status,
-	[BROKER_METHOD_DAEMON_READY] = daemon_ready,
-	[BROKER_METHOD_CEILING_OPEN] = serve_ceiling_open,
-	[BROKER_METHOD_CEILING_SHOW] = serve_ceiling_show,
-	[BROKER_METHOD_CEILING_CLOSE] = serve_ceiling_close,
-	[BROKER_METHOD_CHILD_START] = serve_child_start,
-	[BROKER_METHOD_CHILD_KILL] = serve_child_kill,
-	[BROKER_METHOD_GRANT_REQUEST] = serve_grant_request,
-	[BROKER_METHOD_GRANT_SHOW] = serve_grant_show,
-	[BROKER_METHOD_GRANT_LIST] = serve_grant_list,
-	[BROKER_METHOD_GRANT_ANSWER] = serve_grant_answer,
-	[BROKER_METHOD_GRANT_CANCEL] = serve_grant_cancel,
-};
-
-static int run(struct call *call, json_t *params, struct err *err)
+static int run(struct call *call, struct err *err)
 {
+	json_t *params = call->kept.message;
 	const struct wire_method *method = call->ticket.method;
 	bool has_input = json_is_true(json_object_get(params, "has_input"));
 	size_t inside = method->fds_min + (has_input ? 1 : 0);
@@ -235,41 +227,32 @@ static int run(struct call *call, json_t *params, struct err *err)
 	    codec_decode(method->params, params, decoded, &call->kept.arena, CODEC_STRICT, err) < 0)
 		return err->code;
 	call->params = decoded;
-	return handlers[method - broker_methods](call, err);
-}
-
-static void serve_request(struct call *call, const struct rpc *rpc)
-{
-	static const int64_t nothing[32]; /* a result without members */
-	json_t *params = rpc->params ? json_incref(rpc->params) : json_object();
-	struct err err = { 0 };
-
-	call->ticket.method =
-		&broker_methods[wire_method_find(broker_methods, BROKER_METHOD_COUNT, rpc->method)];
-	call->peer->in_flight++;
-	call->kept.message = params;
-	if (run(call, params, &err) < 0)
-		ticket_fail(&call->ticket, &err);
-	else
-		(void)ticket_answer(&call->ticket, nothing, NULL, &err);
-	kept_deinit(&call->kept);
+	return serve_handlers[method - broker_methods](call, err);
 }
 
 void serve_packet(struct broker *broker, struct peer *peer, struct packet *packet)
 {
+	static const int64_t nothing[32]; /* a result without members */
 	struct err err = { 0 };
 	json_auto_t *message = wire_json_load(buf_str(&packet->data), packet->data.len, &err);
 	struct rpc rpc = { 0 };
 	struct call call = {
 		.broker = broker, .peer = peer, .fds = packet->fds, .fd_count = packet->fd_count
 	};
+	size_t row;
+	int rc;
 
-	if (message && rpc_parse(&rpc, message, &err) == 0 && rpc.kind == RPC_REQUEST) {
-		call.ticket = (struct ticket){ .peer = peer, .id = json_incref(rpc.id) };
-		serve_request(&call, &rpc);
+	if (!message || rpc_parse(&rpc, message, &err) < 0 || rpc.kind != RPC_REQUEST) {
+		log_warn("violation", "peer=%u why='%s'", peer->number,
+			 rpc.kind == RPC_NONE ? err.text : "not a request");
+		peer_end(peer, "violation of the protocol");
 		return;
 	}
-	log_warn("violation", "peer=%u why='%s'", peer->number,
-		 rpc.kind == RPC_NONE ? err.text : "not a request");
-	peer_end(peer, "violation of the protocol");
+	row = wire_method_find(broker_methods, BROKER_METHOD_COUNT, rpc.method);
+	call.ticket = (struct ticket){ peer, json_incref(rpc.id), &broker_methods[row] };
+	call.kept.message = rpc.params ? json_incref(rpc.params) : json_object();
+	peer->in_flight++;
+	rc = run(&call, &err);
+	(void)ticket_answer(&call.ticket, rc < 0 ? NULL : nothing, NULL, &err);
+	kept_deinit(&call.kept);
 }

@@ -1,41 +1,60 @@
 #include <signal.h>
-#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "proto/base/buf.h"
-#include "proto/base/err.h"
-#include "proto/base/fd.h"
 #include "proto/base/str.h"
 
 #include "broker/broker.h"
 #include "broker/order.h"
-#include "broker/peer.h"
-#include "broker/reap.h"
-#include "broker/sandbox.h"
-#include "broker/serve.h"
+#include "broker/probe.h"
 
-static int find(struct call *call, const char *id, enum ceiling_use use, struct ceiling **out,
-		struct err *err)
+static int serve_hello(struct call *call, struct err *err)
 {
-	return ceilings_find(&call->broker->ceilings, id, use, call->peer, out, err);
+	const struct broker_hello *params = call->params;
+	struct broker_hello_result result = { .version = BROKER_VERSION,
+					      .role = call->peer->role,
+					      .build = AGENT_VERSION,
+					      .pid = getpid() };
+
+	if (params->version != BROKER_VERSION)
+		return ERR_SET(err, ERR_INVALID, "the broker speaks version %d: stop it first",
+			       BROKER_VERSION);
+	log_info("hello", "peer=%u name='%s'", call->peer->number, params->name);
+	call->peer->greeted = true;
+	return ticket_answer(&call->ticket, &result, NULL, err);
 }
 
-static int sandbox_of(struct call *call, struct ceiling *ceiling, enum sandbox_mode mode,
-		      bool network, struct sandbox **out, struct err *err)
+static int serve_probe(struct call *call, struct err *err)
 {
-	struct wire_strings hidden = { .items = call->broker->options.folders,
-				       .count = BROKER_FOLDERS };
+	struct probe probes[PROBES_MAX] = { 0 };
+	struct broker_feature rows[PROBES_MAX] = { 0 };
+	struct broker_probe_result result = { .probes = rows, .probes_count = probe_all(probes) };
 
-	return ceiling_sandbox(ceiling, mode, network, &hidden, out, err);
+	for (size_t i = 0; i < result.probes_count; i++)
+		rows[i] = (struct broker_feature){ .name = probes[i].name,
+						   .ok = probes[i].ok,
+						   .needed = probes[i].needed,
+						   .detail = probes[i].detail };
+	return ticket_answer(&call->ticket, &result, NULL, err);
+}
+
+static struct ceiling *find(struct call *call, const char *id, enum ceiling_use use,
+			    struct err *err)
+{
+	return ceilings_find(&call->broker->ceilings, id, use, call->peer, err);
 }
 
 /* The view of the ceiling's own sandbox, as the protocol tells it; roots has SANDBOX_ROOTS_MAX. */
 static int describe(struct call *call, struct ceiling *ceiling, struct broker_policy *policy,
 		    struct broker_root *roots, struct err *err)
 {
-	struct sandbox *sandbox = NULL;
+	struct sandbox *sandbox =
+		ceiling_sandbox(ceiling, ceiling->open.mode, ceiling->open.network,
+				call->broker->options.folders, err);
 	const struct sandbox_view *view;
 
-	if (sandbox_of(call, ceiling, ceiling->open.mode, ceiling->open.network, &sandbox, err) < 0)
+	if (!sandbox)
 		return err->code;
 	view = sandbox_view(sandbox);
 	for (size_t i = 0; i < view->root_count; i++)
@@ -51,7 +70,7 @@ static int describe(struct call *call, struct ceiling *ceiling, struct broker_po
 	return 0;
 }
 
-int serve_ceiling_open(struct call *call, struct err *err)
+static int serve_ceiling_open(struct call *call, struct err *err)
 {
 	struct ceilings *ceilings = &call->broker->ceilings;
 	struct broker_root roots[SANDBOX_ROOTS_MAX];
@@ -63,73 +82,76 @@ int serve_ceiling_open(struct call *call, struct err *err)
 		return err->code;
 	result.ceiling = ceiling->id;
 	if (describe(call, ceiling, &policy, roots, err) < 0 ||
-	    ticket_answer(&call->ticket, &result, "policy", err) < 0) {
+	    ticket_answer(&call->ticket, &result, NULL, err) < 0) {
 		ceilings_drop(ceilings, ceiling);
 		return err->code;
 	}
 	return 0;
 }
 
-int serve_ceiling_show(struct call *call, struct err *err)
+static int serve_ceiling_show(struct call *call, struct err *err)
 {
 	const struct broker_ceiling_show *params = call->params;
 	struct broker_root roots[SANDBOX_ROOTS_MAX];
 	struct broker_policy policy = { 0 };
 	struct broker_ceiling_show_result result = { .policy = &policy };
-	struct ceiling *ceiling = NULL;
+	struct ceiling *ceiling = find(call, params->ceiling, CEILING_SHOW, err);
 
-	if (find(call, params->ceiling, CEILING_SHOW, &ceiling, err) < 0 ||
-	    describe(call, ceiling, &policy, roots, err) < 0)
+	if (!ceiling || describe(call, ceiling, &policy, roots, err) < 0)
 		return err->code;
 	result.cwd = ceiling->open.cwd;
-	return ticket_answer(&call->ticket, &result, "policy", err);
+	return ticket_answer(&call->ticket, &result, NULL, err);
 }
 
-int serve_ceiling_close(struct call *call, struct err *err)
+static int serve_ceiling_close(struct call *call, struct err *err)
 {
 	const struct broker_ceiling_close *params = call->params;
-	struct ceiling *ceiling = NULL;
+	struct ceiling *ceiling = find(call, params->ceiling, CEILING_CLOSE, err);
 
-	if (find(call, params->ceiling, CEILING_CLOSE, &ceiling, err) < 0)
+	if (!ceiling)
 		return err->code;
 	broker_close_ceiling(call->broker, ceiling);
 	return 0;
 }
 
-static void free_texts(const char ***texts)
+/* Packs the command and has it cloned. */
+static int launch(struct call *call, struct ceiling *ceiling,
+		  const struct broker_grant_record *spec, struct err *err)
 {
-	free((void *)(uintptr_t)*texts);
-}
-
-/* Packs the command and has it cloned; `input` replaces its standard input when it is a descriptor.
- */
-static int launch(struct call *call, struct ceiling *ceiling, const struct spec *spec, int input,
-		  struct err *err)
-{
-	struct child *child SCOPED(child_free) = child_new(err);
+	struct broker *broker = call->broker;
+	struct child child SCOPED(child_deinit) = { .peer = call->peer,
+						    .role = call->peer->role,
+						    .ceiling = ceiling,
+						    .started = STARTED_NONE,
+						    .wait_status = SIGKILL };
+	struct sandbox *sandbox =
+		ceiling_sandbox(ceiling, spec->mode, spec->network, broker->options.folders, err);
 	struct command command = { .argv = spec->argv.items,
 				   .argc = spec->argv.count,
 				   .cwd = spec->cwd };
-	const char **env SCOPED(free_texts) = NULL;
-	struct sandbox *sandbox = NULL;
+	struct wire_strings env = { 0 };
 	struct order order = { 0 };
+	int input SCOPED(fd_close) = -1;
 	int block SCOPED(fd_close) = -1;
 	int fds[SANDBOX_FD_COUNT] = { call->fds[0], call->fds[1], call->fds[2] };
 
-	if (!child || sandbox_of(call, ceiling, spec->mode, spec->network, &sandbox, err) < 0 ||
-	    spec_environment(&env, &command.envc, &ceiling->open.env, spec, err) < 0)
+	if (!sandbox || id_draw(child.id, sizeof child.id, err) < 0 ||
+	    spec_environment(&env, &ceiling->open.env, spec, &call->kept.arena, err) < 0 ||
+	    (spec->input && fd_sealed(&input, "input", spec->input, strlen(spec->input), err) < 0))
 		return err->code;
-	command.env = env;
+	command.env = env.items;
+	command.envc = env.count;
 	if (order_pack(&order, &block, &command, err) < 0)
 		return err->code;
 	fds[SANDBOX_BLOCK] = block;
-	if (input >= 0)
+	if (spec->input)
 		fds[SANDBOX_STDIN] = input;
-	if (sandbox_start(sandbox, &order, fds, &child->started, err) < 0)
+	if (sandbox_start(sandbox, &order, fds, &child.started, err) < 0)
 		return err->code;
-	child->ceiling = ceiling;
-	child->ticket = ticket_take(call);
-	reap_adopt(call->broker, call->peer, TAKE(child));
+	child.ticket = call->ticket;
+	call->ticket.id = NULL;
+	broker->children[broker->child_count++] = child;
+	child = (struct child){ .started = STARTED_NONE }; /* it is the broker's now */
 	return 0;
 }
 
@@ -139,7 +161,6 @@ static int launch_granted(struct call *call, struct ceiling *ceiling, struct err
 	const struct broker_child_start *params = call->params;
 	struct grants *grants = &call->broker->grants;
 	const struct grant *grant = NULL;
-	int input SCOPED(fd_close) = -1;
 	int rc;
 
 	if (call->peer->role != BROKER_ROLE_DAEMON)
@@ -147,26 +168,27 @@ static int launch_granted(struct call *call, struct ceiling *ceiling, struct err
 	if (params->argv.items || params->env.items || params->cwd)
 		return ERR_SET(err, ERR_INVALID, "with a grant what was stored runs, and no other");
 	rc = grants_use(grants, params->grant, ceiling->id, broker_now_ms(), &grant, err);
-	if (rc == 0 && grant->input)
-		rc = fd_sealed(&input, "input", grant->input, grant->input_len, err);
 	if (rc == 0)
-		rc = launch(call, ceiling, &grant->spec, input, err);
-	grants_settle(grants);
+		rc = launch(call, ceiling, &grant->record, err);
+	grants_settle(grants, NULL);
 	return rc;
 }
 
-int serve_child_start(struct call *call, struct err *err)
+static int serve_child_start(struct call *call, struct err *err)
 {
 	const struct broker_child_start *params = call->params;
 	struct broker *broker = call->broker;
-	struct ceiling *ceiling = NULL;
-	struct spec spec = { .argv = params->argv, .env = params->env, .cwd = params->cwd };
+	struct ceiling *ceiling;
+	struct broker_grant_record spec = { .argv = params->argv,
+					    .env = params->env,
+					    .cwd = params->cwd };
 
 	if (broker->child_count >= BROKER_CHILDREN_MAX)
 		return ERR_SET(err, ERR_LIMIT, "more than %d commands", BROKER_CHILDREN_MAX);
 	if (call->peer->role == BROKER_ROLE_DAEMON && broker->daemon.state != DAEMON_READY)
 		return ERR_SET(err, ERR_STATE, "agentd is not ready, or about to end");
-	if (find(call, params->ceiling, CEILING_START, &ceiling, err) < 0)
+	ceiling = find(call, params->ceiling, CEILING_START, err);
+	if (!ceiling)
 		return err->code;
 	if (params->grant)
 		return launch_granted(call, ceiling, err);
@@ -175,10 +197,10 @@ int serve_child_start(struct call *call, struct err *err)
 	spec.network = ceiling->open.network;
 	if (spec_check(&spec, call->peer->role, err) < 0)
 		return err->code;
-	return launch(call, ceiling, &spec, -1, err);
+	return launch(call, ceiling, &spec, err);
 }
 
-int serve_child_kill(struct call *call, struct err *err)
+static int serve_child_kill(struct call *call, struct err *err)
 {
 	const struct broker_child_kill *params = call->params;
 	struct child *child = reap_find(call->broker, call->peer, params->child);
@@ -190,11 +212,6 @@ int serve_child_kill(struct call *call, struct err *err)
 		       : sandbox_signal(&child->started, (int)params->signal, err);
 }
 
-static void free_draft(struct grant *draft)
-{
-	grant_deinit(draft);
-}
-
 /* The stored input is shown to a person, so it must be text. */
 static int take_input(struct grant *draft, int fd, struct err *err)
 {
@@ -204,30 +221,27 @@ static int take_input(struct grant *draft, int fd, struct err *err)
 		return ERR_WRAP(err, "input");
 	if (!str_is_utf8(buf_str(&text), text.len))
 		return ERR_SET(err, ERR_INVALID, "input: not UTF-8 text");
-	draft->input_len = text.len;
 	draft->input = buf_take(&text);
 	return draft->input ? 0 : ERR_NOMEM_SET(err);
 }
 
-int serve_grant_request(struct call *call, struct err *err)
+static int serve_grant_request(struct call *call, struct err *err)
 {
 	const struct broker_grant_request *params = call->params;
-	struct grant draft SCOPED(free_draft) = {
-		.spec = { .argv = params->argv,
-			  .env = params->env,
-			  .cwd = params->cwd,
-			  .mode = params->mode,
-			  .network = params->network ||
-				     params->mode == SANDBOX_MODE_DANGER_FULL_ACCESS },
-		.reason = params->reason,
+	struct grant draft SCOPED(grant_deinit) = {
+		.record = { .argv = params->argv,
+			    .env = params->env,
+			    .cwd = params->cwd,
+			    .mode = params->mode,
+			    .network = params->network ||
+				       params->mode == SANDBOX_MODE_DANGER_FULL_ACCESS,
+			    .reason = params->reason },
 	};
 	struct broker_grant_request_result result = { 0 };
-	struct ceiling *ceiling = NULL;
+	struct ceiling *ceiling = find(call, params->ceiling, CEILING_GRANT, err);
 	const struct grant *grant = NULL;
 
-	if (ceilings_find(&call->broker->ceilings, params->ceiling, CEILING_GRANT, call->peer,
-			  &ceiling, err) < 0 ||
-	    spec_check(&draft.spec, call->peer->role, err) < 0 ||
+	if (!ceiling || spec_check(&draft.record, call->peer->role, err) < 0 ||
 	    (params->has_input && take_input(&draft, call->fds[0], err) < 0) ||
 	    id_draw(draft.id, sizeof draft.id, err) < 0 ||
 	    id_draw(draft.seal, sizeof draft.seal, err) < 0 ||
@@ -238,34 +252,23 @@ int serve_grant_request(struct call *call, struct err *err)
 	if (grants_request(&call->broker->grants, &draft, broker_now_ms(), &grant, err) < 0)
 		return err->code;
 	result.grant = grant->id;
-	result.state = grant->state;
+	result.state = grant->record.state;
 	return ticket_answer(&call->ticket, &result, NULL, err);
 }
 
-int serve_grant_show(struct call *call, struct err *err)
+static int serve_grant_show(struct call *call, struct err *err)
 {
 	const struct broker_grant_show *params = call->params;
 	const struct grant *grant = grants_find(&call->broker->grants, params->grant);
-	struct broker_grant_record record = { 0 };
-	struct broker_grant_show_result result = { .record = &record };
+	struct broker_grant_show_result result = { 0 };
 
 	if (!grant)
 		return ERR_SET(err, ERR_NOTFOUND, "no such grant");
-	record = (struct broker_grant_record){ .grant = grant->id,
-					       .seal = grant->seal,
-					       .ceiling = grant->ceiling,
-					       .state = grant->state,
-					       .argv = grant->spec.argv,
-					       .cwd = grant->spec.cwd,
-					       .env = grant->spec.env,
-					       .mode = grant->spec.mode,
-					       .network = grant->spec.network,
-					       .input = grant->input,
-					       .reason = grant->reason };
+	result.record = &grant->record;
 	return ticket_answer(&call->ticket, &result, "record", err);
 }
 
-int serve_grant_list(struct call *call, struct err *err)
+static int serve_grant_list(struct call *call, struct err *err)
 {
 	const struct broker_grant_list *params = call->params;
 	const char *ids[GRANT_ALL_MAX];
@@ -275,28 +278,24 @@ int serve_grant_list(struct call *call, struct err *err)
 	return ticket_answer(&call->ticket, &result, NULL, err);
 }
 
-int serve_grant_answer(struct call *call, struct err *err)
+static int serve_grant_answer(struct call *call, struct err *err)
 {
 	const struct broker_grant_answer *params = call->params;
 	struct peer *daemon = call->broker->daemon.peer;
 	struct broker_grant_answer_result result = { 0 };
-	struct grant_answer answer = { .id = params->grant,
-				       .seal = params->seal,
-				       .decision = params->decision,
-				       .prefix = params->has_prefix ? (size_t)params->prefix : 0 };
 
-	if (grants_answer(&call->broker->grants, &answer, broker_now_ms(), &result.state, err) < 0)
+	if (grants_answer(&call->broker->grants, params, broker_now_ms(), &result.state, err) < 0)
 		return err->code;
 	/* agentd acts on this word, never on a client's. */
 	if (daemon)
-		serve_notify(daemon, BROKER_METHOD_GRANT_ANSWERED,
-			     &(struct broker_grant_answered){ .grant = params->grant,
-							      .state = result.state,
-							      .decision = params->decision });
+		peer_notify(daemon, BROKER_METHOD_GRANT_ANSWERED,
+			    &(struct broker_grant_answered){ .grant = params->grant,
+							     .state = result.state,
+							     .decision = params->decision });
 	return ticket_answer(&call->ticket, &result, NULL, err);
 }
 
-int serve_grant_cancel(struct call *call, struct err *err)
+static int serve_grant_cancel(struct call *call, struct err *err)
 {
 	const struct broker_grant_cancel *params = call->params;
 	struct grant *grant = grants_find(&call->broker->grants, params->grant);
@@ -304,6 +303,25 @@ int serve_grant_cancel(struct call *call, struct err *err)
 	if (!grant)
 		return ERR_SET(err, ERR_NOTFOUND, "no such grant");
 	grant->used = true;
-	grants_settle(&call->broker->grants);
+	grants_settle(&call->broker->grants, NULL);
 	return 0;
 }
+
+int (*const serve_handlers[BROKER_METHOD_COUNT])(struct call *call, struct err *err) = {
+	[BROKER_METHOD_HELLO] = serve_hello,
+	[BROKER_METHOD_PROBE] = serve_probe,
+	[BROKER_METHOD_DAEMON_START] = daemon_start,
+	[BROKER_METHOD_DAEMON_STOP] = daemon_stop,
+	[BROKER_METHOD_DAEMON_STATUS] = daemon_status,
+	[BROKER_METHOD_DAEMON_READY] = daemon_ready,
+	[BROKER_METHOD_CEILING_OPEN] = serve_ceiling_open,
+	[BROKER_METHOD_CEILING_SHOW] = serve_ceiling_show,
+	[BROKER_METHOD_CEILING_CLOSE] = serve_ceiling_close,
+	[BROKER_METHOD_CHILD_START] = serve_child_start,
+	[BROKER_METHOD_CHILD_KILL] = serve_child_kill,
+	[BROKER_METHOD_GRANT_REQUEST] = serve_grant_request,
+	[BROKER_METHOD_GRANT_SHOW] = serve_grant_show,
+	[BROKER_METHOD_GRANT_LIST] = serve_grant_list,
+	[BROKER_METHOD_GRANT_ANSWER] = serve_grant_answer,
+	[BROKER_METHOD_GRANT_CANCEL] = serve_grant_cancel,
+};

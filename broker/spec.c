@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/base/err.h"
 #include "proto/base/str.h"
 
 /*
@@ -89,12 +88,12 @@ static size_t bytes_of(const struct wire_strings *words)
 	return bytes;
 }
 
-size_t spec_bytes(const struct spec *spec)
+size_t spec_bytes(const struct broker_grant_record *spec)
 {
 	return bytes_of(&spec->argv) + bytes_of(&spec->env);
 }
 
-int spec_check(const struct spec *spec, enum broker_role role, struct err *err)
+int spec_check(const struct broker_grant_record *spec, enum broker_role role, struct err *err)
 {
 	if (spec->argv.count == 0 || spec->argv.items[0][0] == '\0')
 		return ERR_SET(err, ERR_INVALID, "argv: names no program");
@@ -118,6 +117,7 @@ int spec_check_base(const struct wire_strings *base, struct err *err)
 struct entry {
 	const char *text;
 	size_t rank;
+	bool change; /* removes the name when its value is empty */
 };
 
 /* As memcmp() on the names. */
@@ -139,47 +139,34 @@ static int compare(const void *left, const void *right)
 	return order != 0 ? order : (a->rank > b->rank) - (a->rank < b->rank);
 }
 
-static size_t put(struct entry *entries, size_t used, const char *const *texts, size_t count)
+int spec_environment(struct wire_strings *out, const struct wire_strings *base,
+		     const struct broker_grant_record *spec, struct arena *arena, struct err *err)
 {
-	for (size_t i = 0; i < count; i++)
-		entries[used + i] = (struct entry){ .text = texts[i], .rank = used + i };
-	return used + count;
-}
+	const struct wire_strings parts[] = { *base,
+					      spec->env,
+					      { offline, spec->network ? 0 : ARRAY_LEN(offline) } };
+	size_t max = base->count + spec->env.count + ARRAY_LEN(offline) + 1;
+	struct entry *entries = arena_alloc(arena, max * sizeof *entries, err);
+	const char **texts = entries ? arena_alloc(arena, max * sizeof *texts, err) : NULL;
+	size_t all = 0;
+	size_t used = 0;
 
-static void free_entries(struct entry **entries)
-{
-	free(*entries);
-}
-
-int spec_environment(const char ***out, size_t *count, const struct wire_strings *base,
-		     const struct spec *spec, struct err *err)
-{
-	size_t most = base->count + spec->env.count + ARRAY_LEN(offline);
-	struct entry *entries SCOPED(free_entries) = calloc(most, sizeof *entries);
-	const char **texts = calloc(most + 1, sizeof *texts);
-	size_t fixed;
-	size_t all;
-
-	if (!entries || !texts) {
-		free(texts);
-		return ERR_NOMEM_SET(err);
+	if (!texts)
+		return err->code;
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		for (size_t k = 0; k < parts[i].count; k++, all++)
+			entries[all] = (struct entry){ parts[i].items[k], all, i == 1 };
 	}
-	all = put(entries, 0, base->items, base->count);
-	all = fixed = put(entries, all, spec->env.items, spec->env.count);
-	if (!spec->network)
-		all = put(entries, all, offline, ARRAY_LEN(offline));
 	qsort(entries, all, sizeof *entries, compare);
-	*count = 0;
 	for (size_t i = 0; i < all; i++) {
 		const struct entry *entry = &entries[i];
-		bool change = entry->rank >= base->count && entry->rank < fixed;
 
 		if (i + 1 < all && compare_names(entry->text, entries[i + 1].text) == 0)
 			continue;
-		if (!change || strchr(entry->text, '=')[1] != '\0')
-			texts[(*count)++] = entry->text;
+		if (!entry->change || entry->text[strcspn(entry->text, "=") + 1] != '\0')
+			texts[used++] = entry->text;
 	}
-	*out = texts;
+	*out = (struct wire_strings){ .items = texts, .count = used };
 	return 0;
 }
 
@@ -196,22 +183,21 @@ const char *spec_env_value(const struct wire_strings *env, const char *name)
 	return NULL;
 }
 
+/* Whether the first so many words are the same; with 0 all of them, and no more. */
 static bool same_words(const struct wire_strings *a, const struct wire_strings *b, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (i >= a->count || i >= b->count || strcmp(a->items[i], b->items[i]) != 0)
-			return false;
-	}
-	return true;
+	bool same = count ? count <= a->count && count <= b->count : a->count == b->count;
+
+	for (size_t i = 0; same && i < (count ? count : a->count); i++)
+		same = str_eq(a->items[i], b->items[i]);
+	return same;
 }
 
-bool spec_covers(const struct spec *then, size_t prefix, const struct spec *now)
+bool spec_covers(const struct broker_grant_record *then, size_t prefix,
+		 const struct broker_grant_record *now)
 {
-	if (prefix == 0 && now->argv.count != then->argv.count)
-		return false;
-	return same_words(&then->argv, &now->argv, prefix ? prefix : then->argv.count) &&
-	       then->env.count == now->env.count &&
-	       same_words(&then->env, &now->env, now->env.count) &&
-	       strcmp(then->cwd, now->cwd) == 0 && then->mode == now->mode &&
-	       then->network == now->network;
+	return same_words(&then->argv, &now->argv, prefix) &&
+	       same_words(&then->env, &now->env, 0) && str_eq(then->cwd, now->cwd) &&
+	       then->mode == now->mode && then->network == now->network &&
+	       str_eq(then->input, now->input);
 }

@@ -7,14 +7,14 @@
  */
 #pragma once
 
-#include <stdint.h>
-#include <sys/types.h>
+#include <errno.h>
+
+#include "proto/base/err.h"
+#include "proto/base/fd.h"
 
 #include "broker/order.h"
 #include "broker/plan.h"
 #include "broker/roots.h"
-
-#define DEVICE_COUNT 6
 
 /* 0, or the failure of a system call in one expression. */
 #define CHECK(err, call, ...) ((call) < 0 ? ERR_SYS((err), errno, __VA_ARGS__) : 0)
@@ -27,9 +27,8 @@ struct scene {
 	uid_t uid;                 /* the broker's, also inside */
 	gid_t gid;
 	/* the zygote's */
-	int control;               /* its socket */
-	int devices[DEVICE_COUNT]; /* held device nodes */
-	int trees[ROOTS_MAX];      /* the roots' mounts, kept open for Landlock's rules */
+	int control;          /* its socket */
+	int trees[ROOTS_MAX]; /* the roots' mounts, kept open for Landlock's rules */
 	/* init's and the command's */
 	struct order order;
 	int fds[SANDBOX_FD_COUNT];
@@ -38,15 +37,15 @@ struct scene {
 };
 
 step_fn ns_identity, ns_loopback;
-step_fn mount_private, mount_devices, mount_hold, mount_seal, mount_dev, mount_attach, mount_pin,
-	mount_protect, mount_hide, mount_proc;
+step_fn mount_private, mount_hold, mount_seal, mount_dev, mount_attach, mount_pin, mount_protect,
+	mount_hide, mount_proc;
 step_fn caps_bounds, caps_no_privileges, caps_none, filter_common, filter_command, landlock_rules;
 step_fn child_stdio, child_close, child_session, child_signals, child_limits, child_folder,
 	child_verify, child_exec;
 
 /* Performs a plan. The sentence begins with the name of the step that failed and ends with a mend.
  */
-int step_all(struct scene *scene, const struct plan *plan, struct err *err) MUST_CHECK;
+int step_all(struct scene *scene, enum plan_kind kind, struct err *err) MUST_CHECK;
 int step_one(struct scene *scene, const struct step *step, struct err *err) MUST_CHECK;
 
 /* Moves descriptors to the numbers from `first` on, and closes whatever is above them. */
@@ -78,6 +77,7 @@ int landlock_abi(void);
 
 /* The children of the calling process: the way to end a tree without a PID namespace. */
 #define CHILDREN_FILE "/proc/thread-self/children"
+#define NO_CHILDREN "needs CONFIG_PROC_CHILDREN: it ends the tree of a command with full access"
 
 /*
  * child.c: becomes the init of one command: makes it, reports to the socket `status`, reaps

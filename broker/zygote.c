@@ -6,7 +6,6 @@
  * records, and dies with the broker. It has its capabilities in its own user namespace alone. What
  * it clones are children of the broker.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -15,8 +14,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "proto/base/err.h"
-#include "proto/base/fd.h"
 #include "proto/wire/packet.h"
 
 #include "broker/step.h"
@@ -25,7 +22,6 @@
 
 static int prepare(struct scene *scene, pid_t broker, struct err *err)
 {
-	struct plan plan;
 	sigset_t all;
 
 	(void)sigfillset(&all);
@@ -39,12 +35,8 @@ static int prepare(struct scene *scene, pid_t broker, struct err *err)
 			return ERR_SYS(err, errno, "zygote: open '/dev/null'");
 	}
 	if (!scene->features->confined && access(CHILDREN_FILE, R_OK) < 0)
-		return ERR_SYS(err, errno,
-			       CHILDREN_FILE
-			       ", without which the tree of a command cannot be ended "
-			       "(the kernel needs CONFIG_PROC_CHILDREN)");
-	plan_build(&plan, PLAN_ZYGOTE, scene->roots, scene->features);
-	return step_all(scene, &plan, err);
+		return ERR_SYS(err, errno, "zygote: " NO_CHILDREN);
+	return step_all(scene, PLAN_ZYGOTE, err);
 }
 
 static int clone_one(struct scene *scene, struct packet *packet, int answer[ANSWER_FD_COUNT],

@@ -560,6 +560,7 @@ static void when_it_is_killed_its_commands_go_and_it_can_be_started_again(void *
 	fd = open(fifo, O_RDONLY | O_CLOEXEC); /* waits until the command has it */
 	assert_int_equal(kill(rig.daemon, SIGKILL), 0);
 	gone = broker_client_wait(&rig.client, "daemon/gone");
+	assert_int_equal(json_integer_value(json_object_get(gone, "code")), 128 + SIGKILL);
 	assert_int_equal(read(fd, rest, sizeof rest), 0); /* nobody of the tree is left */
 	fd_close(&fd);
 	again = broker_must(&rig.client, "daemon/start", NULL);

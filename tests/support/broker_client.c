@@ -61,7 +61,7 @@ static void make_folders(struct test_broker *broker)
 
 /* In the forked child. */
 static _Noreturn void become_broker(const struct test_broker *broker, const char *program,
-				    const char *agentd, int ready_fd)
+				    const char *agentd, const char *idle_ms, int ready_fd)
 {
 	char ready[16];
 	int log = open(broker->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -75,11 +75,16 @@ static _Noreturn void become_broker(const struct test_broker *broker, const char
 	(void)fcntl(ready_fd, F_SETFD, 0);
 	(void)execl(program, program, "--runtime", broker->runtime, "--state", broker->state,
 		    "--config", broker->config, "--agentd", agentd ? agentd : "/nonexistent/agentd",
-		    "--ready-fd", ready, NULL);
+		    "--ready-fd", ready, idle_ms ? "--idle-ms" : NULL, idle_ms, NULL);
 	_exit(127);
 }
 
 void test_broker_start(struct test_broker *broker, const char *agentd)
+{
+	test_broker_start_idle(broker, agentd, NULL);
+}
+
+void test_broker_start_idle(struct test_broker *broker, const char *agentd, const char *idle_ms)
 {
 	struct buf word SCOPED(buf_deinit) = BUF_INIT(4096);
 	struct err err = { 0 };
@@ -92,7 +97,7 @@ void test_broker_start(struct test_broker *broker, const char *agentd)
 	broker->pid = fork();
 	assert_true(broker->pid >= 0);
 	if (broker->pid == 0)
-		become_broker(broker, program, agentd, ready[1]);
+		become_broker(broker, program, agentd, idle_ms, ready[1]);
 	fd_close(&ready[1]);
 	if (buf_read_fd(&word, ready[0], &err) < 0 || strcmp(buf_str(&word), "ok\n") != 0)
 		fail_msg("the broker is not ready: '%s' %s", buf_str(&word), err.text);

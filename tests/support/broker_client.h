@@ -29,6 +29,7 @@ struct test_broker {
 
 /* agentd: the program that daemon/start starts, or NULL. Returns when the broker is ready. */
 void test_broker_start(struct test_broker *broker, const char *agentd);
+void test_broker_start_idle(struct test_broker *broker, const char *agentd, const char *idle_ms);
 
 /* SIGTERM; returns its exit status. Prints the log when that is not 0. */
 int test_broker_stop(struct test_broker *broker);

@@ -28,6 +28,8 @@ static const char *agent_program(void)
 	return path;
 }
 
+static struct command_home last; /* home is "" when there is nothing to stop */
+
 void command_home_make(struct command_home *home, const char *settings, bool repository)
 {
 	char git[700];
@@ -43,6 +45,19 @@ void command_home_make(struct command_home *home, const char *settings, bool rep
 		assert_int_equal(mkdir(git, 0700), 0);
 	if (settings)
 		(void)fixture_file("t/home/config.ini", settings, strlen(settings));
+	last = *home;
+}
+
+int command_teardown(void **state)
+{
+	struct command command;
+
+	if (last.home[0]) {
+		command_run(&command, &last, COMMAND_WORDS("daemon", "stop"), NULL);
+		command_deinit(&command);
+		last.home[0] = '\0';
+	}
+	return fixture_teardown(state);
 }
 
 void command_home_stop(const struct command_home *home)

@@ -12,6 +12,8 @@
 
 #include "proto/base/buf.h"
 
+#include "tests/support/fixture.h"
+
 #define COMMAND_WAIT_S 60          /* a command that takes longer fails its test */
 #define COMMAND_OUTPUT_MAX 8388608 /* bytes of its output */
 
@@ -30,6 +32,12 @@ struct command {
 	struct buf text;  /* standard output */
 	struct buf notes; /* standard error */
 };
+
+/* Also stops what the test has left running, when it failed. */
+int command_teardown(void **state);
+
+#define COMMAND_TEST(function)                                                                     \
+	cmocka_unit_test_setup_teardown(function, fixture_setup, command_teardown)
 
 /* settings: the whole of config.ini; NULL for none. repository: the folder looks
  * version-controlled. */

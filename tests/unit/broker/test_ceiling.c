@@ -3,7 +3,7 @@
 #include "proto/base/err.h"
 
 #include "broker/ceiling.h"
-#include "broker/peer.h"
+#include "broker/serve.h"
 #include "tests/support/fixture.h"
 
 static const struct peer alice = { .role = BROKER_ROLE_CLIENT };
@@ -84,22 +84,19 @@ static void what_may_not_be_used_is_not_found(void **state)
 {
 	struct ceilings ceilings = { 0 };
 	struct ceiling *own = NULL;
-	struct ceiling *found = NULL;
 	struct err err = { 0 };
 	char id[ID_SIZE];
 
 	(void)state;
 	assert_int_equal(add(&ceilings, false, &own), 0);
 	memcpy(id, own->id, sizeof id);
-	assert_int_equal(ceilings_find(&ceilings, id, CEILING_START, &alice, &found, &err), 0);
-	assert_ptr_equal(found, own);
-	found = NULL;
-	assert_int_equal(ceilings_find(&ceilings, id, CEILING_START, &bob, &found, &err),
-			 ERR_NOTFOUND);
+	assert_ptr_equal(ceilings_find(&ceilings, id, CEILING_START, &alice, &err), own);
+	assert_null(ceilings_find(&ceilings, id, CEILING_START, &bob, &err));
+	assert_int_equal(err.code, ERR_NOTFOUND);
+	err = (struct err){ 0 };
 	id[ID_SIZE - 2] = '\0';
-	assert_int_equal(ceilings_find(&ceilings, id, CEILING_START, &alice, &found, &err),
-			 ERR_NOTFOUND);
-	assert_null(found);
+	assert_null(ceilings_find(&ceilings, id, CEILING_START, &alice, &err));
+	assert_int_equal(err.code, ERR_NOTFOUND);
 	drop_all(&ceilings);
 }
 

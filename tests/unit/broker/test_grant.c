@@ -2,8 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/base/err.h"
-
 #include "broker/grant.h"
 #include "tests/support/fixture.h"
 
@@ -16,10 +14,10 @@ static const char *const git_pull[] = { "git", "pull", NULL };
 /* A request for the command with names that are made of the number. */
 static struct grant draft_of(unsigned number, const char *ceiling, const char *const *argv)
 {
-	struct grant draft = { .spec = { .argv = { .items = argv, .count = 2 },
-					 .cwd = "/w",
-					 .mode = SANDBOX_MODE_DANGER_FULL_ACCESS,
-					 .network = true } };
+	struct grant draft = { .record = { .argv = { .items = argv, .count = 2 },
+					   .cwd = "/w",
+					   .mode = SANDBOX_MODE_DANGER_FULL_ACCESS,
+					   .network = true } };
 
 	(void)snprintf(draft.id, sizeof draft.id, "g%u", number);
 	(void)snprintf(draft.seal, sizeof draft.seal, "s%u", number);
@@ -30,7 +28,6 @@ static struct grant draft_of(unsigned number, const char *ceiling, const char *c
 static void set_input(struct grant *draft, const char *text)
 {
 	draft->input = text ? strdup(text) : NULL;
-	draft->input_len = text ? strlen(text) : 0;
 }
 
 static enum broker_grant_state request(struct grants *grants, unsigned number, const char *ceiling,
@@ -45,8 +42,8 @@ static enum broker_grant_state request(struct grants *grants, unsigned number, c
 	if (grants_request(grants, &draft, now_ms, &grant, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_string_equal(grant->id, id);
-	assert_null(draft.spec.argv.items); /* it has moved into the store */
-	return grant->state;
+	assert_null(draft.record.argv.items); /* it has moved into the store */
+	return grant->record.state;
 }
 
 static int answer_prefix(struct grants *grants, unsigned number, const char *seal,
@@ -55,7 +52,10 @@ static int answer_prefix(struct grants *grants, unsigned number, const char *sea
 	enum broker_grant_state granted = BROKER_GRANT_STATE_NONE;
 	char id[ID_SIZE];
 	char own_seal[SEAL_SIZE];
-	struct grant_answer answer = { .id = id, .decision = decision, .prefix = prefix };
+	struct broker_grant_answer answer = { .grant = id,
+					      .decision = decision,
+					      .has_prefix = prefix > 0,
+					      .prefix = (int64_t)prefix };
 	struct err err = { 0 };
 
 	(void)snprintf(id, sizeof id, "g%u", number);
@@ -69,6 +69,17 @@ static int answer(struct grants *grants, unsigned number, enum decision decision
 	return answer_prefix(grants, number, NULL, decision, 0);
 }
 
+/* Every grant goes with its ceiling. */
+static void empty(struct grants *grants)
+{
+	while (grants->count > 0) {
+		char ceiling[ID_SIZE];
+
+		memcpy(ceiling, grants->items[0]->ceiling, sizeof ceiling);
+		grants_settle(grants, ceiling);
+	}
+}
+
 static int use(struct grants *grants, unsigned number, const char *ceiling, int64_t now_ms)
 {
 	const struct grant *grant = NULL;
@@ -80,7 +91,7 @@ static int use(struct grants *grants, unsigned number, const char *ceiling, int6
 	rc = grants_use(grants, id, ceiling, now_ms, &grant, &err);
 	if (rc == 0)
 		assert_string_equal(grant->id, id);
-	grants_settle(grants);
+	grants_settle(grants, NULL);
 	return rc;
 }
 
@@ -93,7 +104,7 @@ static void nothing_runs_before_a_person_has_answered(void **state)
 			 BROKER_GRANT_STATE_PENDING);
 	assert_int_equal(use(&grants, 1, CEILING, START_MS), ERR_STATE);
 	assert_non_null(grants_find(&grants, "g1"));
-	grants_deinit(&grants);
+	empty(&grants);
 }
 
 static void once_is_one_use(void **state)
@@ -108,7 +119,7 @@ static void once_is_one_use(void **state)
 	assert_null(grants_find(&grants, "g1"));
 	assert_int_equal(request(&grants, 2, CEILING, git_push, START_MS),
 			 BROKER_GRANT_STATE_PENDING);
-	grants_deinit(&grants);
+	empty(&grants);
 }
 
 static void denied_is_gone(void **state)
@@ -122,7 +133,7 @@ static void denied_is_gone(void **state)
 	assert_int_equal(use(&grants, 1, CEILING, START_MS), ERR_NOTFOUND);
 	assert_int_equal(answer(&grants, 1, DECISION_ONCE), ERR_NOTFOUND);
 	assert_int_equal(grants.bytes, 0);
-	grants_deinit(&grants);
+	empty(&grants);
 }
 
 static void what_is_no_decision_denies(void **state)
@@ -136,7 +147,7 @@ static void what_is_no_decision_denies(void **state)
 		assert_int_equal(answer(&grants, i, odd[i]), 0);
 		assert_int_equal(use(&grants, i, CEILING, START_MS), ERR_NOTFOUND);
 	}
-	grants_deinit(&grants);
+	empty(&grants);
 }
 
 static void an_answer_needs_the_seal_of_the_record(void **state)
@@ -152,7 +163,7 @@ static void an_answer_needs_the_seal_of_the_record(void **state)
 	}
 	assert_int_equal(use(&grants, 1, CEILING, START_MS), ERR_STATE);
 	assert_int_equal(answer(&grants, 1, DECISION_ONCE), 0);
-	grants_deinit(&grants);
+	empty(&grants);
 }
 
 static void the_first_answer_counts(void **state)
@@ -165,7 +176,7 @@ static void the_first_answer_counts(void **state)
 	assert_int_equal(answer(&grants, 1, DECISION_DENY), ERR_STATE);
 	assert_int_equal(answer(&grants, 1, DECISION_SESSION), ERR_STATE);
 	assert_int_equal(use(&grants, 1, CEILING, START_MS), 0);
-	grants_deinit(&grants);
+	empty(&grants);
 }
 
 static void a_grant_belongs_to_its_ceiling(void **state)
@@ -177,7 +188,7 @@ static void a_grant_belongs_to_its_ceiling(void **state)
 	assert_int_equal(answer(&grants, 1, DECISION_SESSION), 0);
 	assert_int_equal(use(&grants, 1, "c1", START_MS), ERR_NOTFOUND);
 	assert_int_equal(request(&grants, 2, "c1", git_push, START_MS), BROKER_GRANT_STATE_PENDING);
-	grants_deinit(&grants);
+	empty(&grants);
 }
 
 static void a_session_decision_grants_what_it_covers(void **state)
@@ -196,7 +207,7 @@ static void a_session_decision_grants_what_it_covers(void **state)
 	}
 	assert_int_equal(request(&grants, 9, CEILING, git_pull, START_MS),
 			 BROKER_GRANT_STATE_PENDING);
-	grants_deinit(&grants);
+	empty(&grants);
 }
 
 static void a_prefix_widens_a_decision_up_to_what_was_shown(void **state)
@@ -210,7 +221,7 @@ static void a_prefix_widens_a_decision_up_to_what_was_shown(void **state)
 	assert_int_equal(answer_prefix(&grants, 1, NULL, DECISION_SESSION, 1), 0);
 	assert_int_equal(request(&grants, 2, CEILING, git_pull, START_MS),
 			 BROKER_GRANT_STATE_GRANTED);
-	grants_deinit(&grants);
+	empty(&grants);
 }
 
 static void a_decision_covers_the_same_input_only(void **state)
@@ -242,9 +253,9 @@ static void a_decision_covers_the_same_input_only(void **state)
 		draft = draft_of(2, CEILING, git_push);
 		set_input(&draft, rows[i].now);
 		assert_int_equal(grants_request(&grants, &draft, START_MS, &grant, &err), 0);
-		if (grant->state != rows[i].state)
+		if (grant->record.state != rows[i].state)
 			fail_msg("row %u", i);
-		grants_deinit(&grants);
+		empty(&grants);
 	}
 }
 
@@ -255,14 +266,14 @@ static void an_answered_grant_is_used_in_time_or_expires(void **state)
 	int64_t late = START_MS + BROKER_GRANT_USE_MS;
 
 	(void)state;
-	assert_true(grants_next_ms(&grants) == INT64_MAX);
+	assert_null(grants_next(&grants));
 	(void)request(&grants, 1, CEILING, git_push, START_MS);
 	(void)request(&grants, 2, CEILING, git_push, START_MS);
-	assert_true(grants_next_ms(&grants) == INT64_MAX); /* a pending one waits for ever */
+	assert_null(grants_next(&grants)); /* a pending one waits for ever */
 	assert_false(grants_expire(&grants, late, id));
 	assert_int_equal(answer(&grants, 1, DECISION_ONCE), 0);
 	assert_int_equal(answer(&grants, 2, DECISION_ONCE), 0);
-	assert_int_equal(grants_next_ms(&grants), late);
+	assert_int_equal(grants_next(&grants)->expires_ms, late);
 	assert_false(grants_expire(&grants, late - 1, id));
 	assert_int_equal(use(&grants, 1, CEILING, late - 1), 0);
 	assert_int_equal(use(&grants, 2, CEILING, late), ERR_STATE);
@@ -270,7 +281,7 @@ static void an_answered_grant_is_used_in_time_or_expires(void **state)
 	assert_string_equal(id, "g2");
 	assert_false(grants_expire(&grants, late, id));
 	assert_int_equal(use(&grants, 2, CEILING, START_MS), ERR_NOTFOUND);
-	grants_deinit(&grants);
+	empty(&grants);
 }
 
 static void a_session_decision_outlives_its_first_use(void **state)
@@ -286,7 +297,7 @@ static void a_session_decision_outlives_its_first_use(void **state)
 	assert_int_equal(use(&grants, 1, CEILING, late), ERR_NOTFOUND);
 	assert_int_equal(request(&grants, 2, CEILING, git_push, late), BROKER_GRANT_STATE_GRANTED);
 	assert_int_equal(use(&grants, 2, CEILING, late), 0);
-	grants_deinit(&grants);
+	empty(&grants);
 }
 
 static void grants_and_decisions_die_with_their_ceiling(void **state)
@@ -298,13 +309,13 @@ static void grants_and_decisions_die_with_their_ceiling(void **state)
 	assert_int_equal(answer(&grants, 1, DECISION_SESSION), 0);
 	(void)request(&grants, 2, CEILING, git_pull, START_MS);
 	(void)request(&grants, 3, "c1", git_pull, START_MS);
-	grants_drop(&grants, CEILING);
+	grants_settle(&grants, CEILING);
 	assert_null(grants_find(&grants, "g1"));
 	assert_null(grants_find(&grants, "g2"));
 	assert_non_null(grants_find(&grants, "g3"));
 	assert_int_equal(request(&grants, 4, CEILING, git_push, START_MS),
 			 BROKER_GRANT_STATE_PENDING);
-	grants_deinit(&grants);
+	empty(&grants);
 }
 
 static void a_withdrawn_grant_cannot_be_used(void **state)
@@ -315,10 +326,10 @@ static void a_withdrawn_grant_cannot_be_used(void **state)
 	(void)request(&grants, 1, CEILING, git_push, START_MS);
 	assert_int_equal(answer(&grants, 1, DECISION_ONCE), 0);
 	grants_find(&grants, "g1")->used = true;
-	grants_settle(&grants);
+	grants_settle(&grants, NULL);
 	assert_null(grants_find(&grants, "g1"));
 	assert_int_equal(use(&grants, 1, CEILING, START_MS), ERR_NOTFOUND);
-	grants_deinit(&grants);
+	empty(&grants);
 }
 
 static void a_ceiling_has_so_many_grants_at_once(void **state)
@@ -335,7 +346,7 @@ static void a_ceiling_has_so_many_grants_at_once(void **state)
 	(void)request(&grants, 1001, "c1", git_push, START_MS);
 	assert_int_equal(answer(&grants, 3, DECISION_DENY), 0);
 	assert_int_equal(grants_request(&grants, &draft, START_MS, &grant, &err), 0);
-	grants_deinit(&grants);
+	empty(&grants);
 }
 
 static void so_many_grants_and_decisions_are_stored(void **state)
@@ -358,9 +369,9 @@ static void so_many_grants_and_decisions_are_stored(void **state)
 		assert_int_equal(use(&grants, i, CEILING, START_MS), 0);
 	}
 	assert_int_equal(grants_request(&grants, &draft, START_MS, &grant, &err), ERR_LIMIT);
-	grants_drop(&grants, CEILING);
+	grants_settle(&grants, CEILING);
 	assert_int_equal(grants_request(&grants, &draft, START_MS, &grant, &err), 0);
-	grants_deinit(&grants);
+	empty(&grants);
 }
 
 static void the_store_is_bounded(void **state)
@@ -388,7 +399,7 @@ static void the_store_is_bounded(void **state)
 	assert_true(grants.bytes <= GRANT_STORE_MAX);
 	assert_int_equal(answer(&grants, 0, DECISION_DENY), 0);
 	assert_int_equal(grants_request(&grants, &draft, START_MS, &grant, &err), 0);
-	grants_deinit(&grants);
+	empty(&grants);
 	assert_int_equal(grants.bytes, 0);
 	free(input);
 }
@@ -410,7 +421,7 @@ static void pending_grants_are_listed_oldest_first(void **state)
 	assert_string_equal(ids[2], "g4");
 	assert_int_equal(grants_pending(&grants, CEILING, ids), 2);
 	assert_int_equal(grants_pending(&grants, "c9", ids), 0);
-	grants_deinit(&grants);
+	empty(&grants);
 }
 
 int main(void)

@@ -8,7 +8,7 @@
 #include "proto/base/fd.h"
 #include "proto/wire/packet.h"
 
-#include "broker/peer.h"
+#include "broker/serve.h"
 #include "tests/support/fixture.h"
 
 /* A peer, and the other end of its connection. */

@@ -197,9 +197,10 @@ static void a_linked_name_is_protected_as_link_and_as_target(void **state)
 
 static void the_products_folders_cannot_be_seen_or_moved(void **state)
 {
-	static const char *folders[2];
+	static const char *folders[3];
 	struct sandbox_config config = in_desk();
 	char inner[PATH_MAX + 16];
+	char nested[PATH_MAX + 16];
 
 	(void)state;
 	shell("mv hidden desk/hidden; mkdir -p desk/hidden/run desk/up/state; echo s > "
@@ -208,8 +209,10 @@ static void the_products_folders_cannot_be_seen_or_moved(void **state)
 	(void)snprintf(inner, sizeof inner, "%.4000s/up/state", desk);
 	folders[0] = hidden;
 	folders[1] = inner;
+	(void)snprintf(nested, sizeof nested, "%.4000s/hidden/run", desk);
+	folders[2] = nested;
 	config.hidden = folders;
-	config.hidden_count = 2;
+	config.hidden_count = 3;
 	run_script(&config, "ls hidden; cat hidden/file; chmod 700 hidden; mv hidden x; mv up x; "
 			    "cat up/state/f; echo b > up/state/new; rm -rf hidden up; true");
 	expect_out("Permission denied");

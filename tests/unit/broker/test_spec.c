@@ -18,9 +18,9 @@ static struct wire_strings words(const char *const *items)
 	return out;
 }
 
-static struct spec spec_of(const char *const *argv, const char *const *env)
+static struct broker_grant_record spec_of(const char *const *argv, const char *const *env)
 {
-	return (struct spec){
+	return (struct broker_grant_record){
 		.argv = words(argv), .env = words(env), .cwd = "/w", .mode = SANDBOX_MODE_READ_ONLY
 	};
 }
@@ -51,9 +51,9 @@ static void a_command_names_a_program_a_folder_and_a_mode(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct spec spec = { .argv = words(rows[i].argv),
-				     .cwd = rows[i].cwd,
-				     .mode = rows[i].mode };
+		struct broker_grant_record spec = { .argv = words(rows[i].argv),
+						    .cwd = rows[i].cwd,
+						    .mode = rows[i].mode };
 		struct err err = { 0 };
 
 		if (spec_check(&spec, BROKER_ROLE_DAEMON, &err) != rows[i].code)
@@ -64,7 +64,7 @@ static void a_command_names_a_program_a_folder_and_a_mode(void **state)
 static int check_env(const char *entry, enum broker_role role)
 {
 	const char *env[] = { entry, NULL };
-	struct spec spec = spec_of(ls, env);
+	struct broker_grant_record spec = spec_of(ls, env);
 	struct err err = { 0 };
 
 	return spec_check(&spec, role, &err);
@@ -177,7 +177,7 @@ static void argv_and_env_together_are_bounded(void **state)
 	char *over = long_text(BROKER_SPEC_MAX / 2 + 1);
 	const char *fits[] = { half, NULL };
 	const char *exceeds[] = { over, NULL };
-	struct spec spec = spec_of(fits, fits);
+	struct broker_grant_record spec = spec_of(fits, fits);
 	const char *base_fits[] = { half, half, NULL };
 	const char *base_exceeds[] = { half, over, NULL };
 	struct wire_strings base = words(base_fits);
@@ -246,22 +246,22 @@ static void the_environment_is_the_base_with_the_changes(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct wire_strings base = words(rows[i].base);
-		struct spec spec = spec_of(ls, rows[i].changes);
-		const char **env = NULL;
-		size_t count = 0;
+		struct broker_grant_record spec = spec_of(ls, rows[i].changes);
+		struct arena arena SCOPED(arena_deinit) = { 0 };
+		struct wire_strings env = { 0 };
 		struct err err = { 0 };
 
 		spec.network = rows[i].network;
-		assert_int_equal(spec_environment(&env, &count, &base, &spec, &err), 0);
-		for (size_t k = 0; k <= count; k++) {
+		assert_int_equal(spec_environment(&env, &base, &spec, &arena, &err), 0);
+		for (size_t k = 0; k <= env.count; k++) {
 			const char *want = rows[i].expected[k];
 
-			if (k == count ? want != NULL : !want || strcmp(env[k], want) != 0)
+			if (k == env.count ? want != NULL
+					   : !want || strcmp(env.items[k], want) != 0)
 				fail_msg("%s: [%zu] is %s", rows[i].name, k,
-					 k == count ? "missing" : env[k]);
+					 k == env.count ? "missing" : env.items[k]);
 		}
-		assert_null(env[count]);
-		free((void *)(uintptr_t)env);
+		assert_null(env.items[env.count]);
 	}
 }
 
@@ -278,170 +278,66 @@ static void the_last_value_of_a_name_is_found(void **state)
 	assert_null(spec_env_value(&env, ""));
 }
 
+#define PUSH                                                                                       \
+	{                                                                                          \
+		"git", "push", "origin", NULL                                                      \
+	}
+#define A1                                                                                         \
+	{                                                                                          \
+		"A=1", NULL                                                                        \
+	}
+#define RO SANDBOX_MODE_READ_ONLY
+
+/* Against `git push origin` with A=1 in /w, read-only, with the network. */
+/* clang-format off */
+static const struct cover {
+	const char *name;
+	size_t prefix;
+	const char *argv[WORDS_MAX];
+	const char *env[WORDS_MAX];
+	const char *cwd;
+	enum sandbox_mode mode;
+	bool network;
+	bool covered;
+} covers[] = {
+	{ "same, all",                   0, PUSH, A1, "/w", RO, true, true },
+	{ "same, prefix",                2, PUSH, A1, "/w", RO, true, true },
+	{ "longer, all",                 0, { "git", "push", "origin", "-f", NULL }, A1, "/w", RO, true, false },
+	{ "longer, prefix",              3, { "git", "push", "origin", "-f", NULL }, A1, "/w", RO, true, true },
+	{ "shorter, all",                0, { "git", "push", NULL }, A1, "/w", RO, true, false },
+	{ "the prefix alone",            2, { "git", "push", NULL }, A1, "/w", RO, true, true },
+	{ "shorter than the prefix",     2, { "git", NULL }, A1, "/w", RO, true, false },
+	{ "other tail",                  2, { "git", "push", "evil", NULL }, A1, "/w", RO, true, true },
+	{ "other in the prefix",         2, { "git", "pull", "origin", NULL }, A1, "/w", RO, true, false },
+	{ "longer word in the prefix",   2, { "git", "pushx", "origin", NULL }, A1, "/w", RO, true, false },
+	{ "prefix longer than it was",   4, { "git", "push", "origin", "x", NULL }, A1, "/w", RO, true, false },
+	{ "other folder",                2, PUSH, A1, "/w/x", RO, true, false },
+	{ "wider mode",                  2, PUSH, A1, "/w", SANDBOX_MODE_WORKSPACE_WRITE, true, false },
+	{ "without network",             2, PUSH, A1, "/w", RO, false, false },
+	{ "other value",                 2, PUSH, { "A=2", NULL }, "/w", RO, true, false },
+	{ "more changes",                2, PUSH, { "A=1", "B=1", NULL }, "/w", RO, true, false },
+	{ "fewer changes",               2, PUSH, { NULL }, "/w", RO, true, false },
+};
+/* clang-format on */
+
 static void a_decision_covers_the_same_prefix_and_nothing_else(void **state)
 {
-	static const char *const then_argv[] = { "git", "push", "origin", NULL };
-	static const char *const then_env[] = { "A=1", NULL };
-	static const struct row {
-		const char *name;
-		size_t prefix;
-		const char *argv[WORDS_MAX];
-		const char *env[WORDS_MAX];
-		const char *cwd;
-		enum sandbox_mode mode;
-		bool network;
-		bool covered;
-	} rows[] = {
-		{ "same, all",
-		  0,
-		  { "git", "push", "origin", NULL },
-		  { "A=1", NULL },
-		  "/w",
-		  SANDBOX_MODE_READ_ONLY,
-		  true,
-		  true },
-		{ "same, prefix",
-		  2,
-		  { "git", "push", "origin", NULL },
-		  { "A=1", NULL },
-		  "/w",
-		  SANDBOX_MODE_READ_ONLY,
-		  true,
-		  true },
-		{ "longer, all",
-		  0,
-		  { "git", "push", "origin", "-f", NULL },
-		  { "A=1", NULL },
-		  "/w",
-		  SANDBOX_MODE_READ_ONLY,
-		  true,
-		  false },
-		{ "longer, prefix",
-		  3,
-		  { "git", "push", "origin", "-f", NULL },
-		  { "A=1", NULL },
-		  "/w",
-		  SANDBOX_MODE_READ_ONLY,
-		  true,
-		  true },
-		{ "shorter, all",
-		  0,
-		  { "git", "push", NULL },
-		  { "A=1", NULL },
-		  "/w",
-		  SANDBOX_MODE_READ_ONLY,
-		  true,
-		  false },
-		{ "the prefix alone",
-		  2,
-		  { "git", "push", NULL },
-		  { "A=1", NULL },
-		  "/w",
-		  SANDBOX_MODE_READ_ONLY,
-		  true,
-		  true },
-		{ "shorter than the prefix",
-		  2,
-		  { "git", NULL },
-		  { "A=1", NULL },
-		  "/w",
-		  SANDBOX_MODE_READ_ONLY,
-		  true,
-		  false },
-		{ "other tail",
-		  2,
-		  { "git", "push", "evil", NULL },
-		  { "A=1", NULL },
-		  "/w",
-		  SANDBOX_MODE_READ_ONLY,
-		  true,
-		  true },
-		{ "other in the prefix",
-		  2,
-		  { "git", "pull", "origin", NULL },
-		  { "A=1", NULL },
-		  "/w",
-		  SANDBOX_MODE_READ_ONLY,
-		  true,
-		  false },
-		{ "longer word in the prefix",
-		  2,
-		  { "git", "pushx", "origin", NULL },
-		  { "A=1", NULL },
-		  "/w",
-		  SANDBOX_MODE_READ_ONLY,
-		  true,
-		  false },
-		{ "prefix longer than the command was",
-		  4,
-		  { "git", "push", "origin", "x", NULL },
-		  { "A=1", NULL },
-		  "/w",
-		  SANDBOX_MODE_READ_ONLY,
-		  true,
-		  false },
-		{ "other folder",
-		  2,
-		  { "git", "push", "origin", NULL },
-		  { "A=1", NULL },
-		  "/w/x",
-		  SANDBOX_MODE_READ_ONLY,
-		  true,
-		  false },
-		{ "wider mode",
-		  2,
-		  { "git", "push", "origin", NULL },
-		  { "A=1", NULL },
-		  "/w",
-		  SANDBOX_MODE_WORKSPACE_WRITE,
-		  true,
-		  false },
-		{ "without network",
-		  2,
-		  { "git", "push", "origin", NULL },
-		  { "A=1", NULL },
-		  "/w",
-		  SANDBOX_MODE_READ_ONLY,
-		  false,
-		  false },
-		{ "other value",
-		  2,
-		  { "git", "push", "origin", NULL },
-		  { "A=2", NULL },
-		  "/w",
-		  SANDBOX_MODE_READ_ONLY,
-		  true,
-		  false },
-		{ "more changes",
-		  2,
-		  { "git", "push", "origin", NULL },
-		  { "A=1", "B=1", NULL },
-		  "/w",
-		  SANDBOX_MODE_READ_ONLY,
-		  true,
-		  false },
-		{ "fewer changes",
-		  2,
-		  { "git", "push", "origin", NULL },
-		  { NULL },
-		  "/w",
-		  SANDBOX_MODE_READ_ONLY,
-		  true,
-		  false },
-	};
-	struct spec then = spec_of(then_argv, then_env);
+	static const char *const argv[] = PUSH;
+	static const char *const env[] = A1;
+	struct broker_grant_record then = spec_of(argv, env);
 
 	(void)state;
 	then.network = true;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct spec now = { .argv = words(rows[i].argv),
-				    .env = words(rows[i].env),
-				    .cwd = rows[i].cwd,
-				    .mode = rows[i].mode,
-				    .network = rows[i].network };
+	for (size_t i = 0; i < ARRAY_LEN(covers); i++) {
+		const struct cover *row = &covers[i];
+		struct broker_grant_record now = { .argv = words(row->argv),
+						   .env = words(row->env),
+						   .cwd = row->cwd,
+						   .mode = row->mode,
+						   .network = row->network };
 
-		if (spec_covers(&then, rows[i].prefix, &now) != rows[i].covered)
-			fail_msg("%s", rows[i].name);
+		if (spec_covers(&then, row->prefix, &now) != row->covered)
+			fail_msg("%s", row->name);
 	}
 }
 
