@@ -7,7 +7,9 @@
 #include "proto/wire/codec.h"
 #include "proto/wire/method.h"
 
+#include "client/broker_link.h"
 #include "client/link_uv.h"
+#include "client/start.h"
 
 struct call {
 	struct link *link;
@@ -89,16 +91,16 @@ static int greet(struct call *call, struct err *err)
 	return ask(call, AGENT_METHOD_INITIALIZE, &params, on_greeted, err);
 }
 
-int call_agentd(json_t **result, const struct paths *paths, enum agent_method method,
-		const void *params, struct err *err)
+static int call_once(json_t **result, const struct call_to *to, enum agent_method method,
+		     const void *params, struct err *err)
 {
 	struct call call = { .method = method, .params = params };
 	uv_loop_t *loop = uv_default_loop();
 
 	if (!loop)
 		return ERR_SET(err, ERR_SYSTEM, "no event loop");
-	if (link_open(&call.link, loop, paths->agent_socket, &events, &call, err) < 0)
-		return (int)err->code;
+	if (link_open(&call.link, loop, to->paths->agent_socket, &events, &call, err) < 0)
+		return ERR_SET(err, ERR_GONE, "%s", err->text);
 	if (greet(&call, &call.err) < 0)
 		finish(&call, NULL);
 	(void)uv_run(loop, UV_RUN_DEFAULT);
@@ -108,4 +110,21 @@ int call_agentd(json_t **result, const struct paths *paths, enum agent_method me
 	}
 	*result = call.result;
 	return 0;
+}
+
+int call_agentd(json_t **result, const struct call_to *to, enum agent_method method,
+		const void *params, struct err *err)
+{
+	struct broker_daemon_start_result started = { 0 };
+	struct err first = { 0 };
+
+	if (call_once(result, to, method, params, &first) == 0)
+		return 0;
+	if (first.code != ERR_GONE)
+		return ERR_SET(err, first.code, "%s", first.text);
+	/* It was just ending: the next one is asked, once. */
+	if (broker_wait_gone(to->broker, CALL_GONE_MS, err) < 0 ||
+	    start_agentd(to->broker, &started, err) < 0)
+		return (int)err->code;
+	return call_once(result, to, method, params, err);
 }

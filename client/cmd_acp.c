@@ -10,6 +10,7 @@
 
 #include "client/bridge.h"
 #include "client/broker_link.h"
+#include "client/call_uv.h"
 #include "client/command.h"
 #include "client/options.h"
 #include "client/pump_uv.h"
@@ -19,9 +20,13 @@
 static int prepare(struct setup *setup, struct broker **broker, struct bridge **bridge,
 		   const struct options *options, struct err *err)
 {
+	json_auto_t *status = NULL; /* that there is one is enough */
+
 	/* Read once before anything starts, so that a mistake in the settings is said here. */
 	if (setup_load(setup, options, SETUP_ASKING, err) < 0 ||
-	    start_daemon(broker, &setup->paths, err) < 0)
+	    start_daemon(broker, &setup->paths, err) < 0 ||
+	    call_agentd(&status, &(struct call_to){ &setup->paths, *broker },
+			AGENT_METHOD_DAEMON_STATUS, &(struct agent_daemon_status){ 0 }, err) < 0)
 		return (int)err->code;
 	return bridge_new(bridge, options, *broker, err);
 }

@@ -7,6 +7,7 @@
 #include "proto/base/str.h"
 
 #include "client/broker_link.h"
+#include "client/call_uv.h"
 #include "client/command.h"
 #include "client/desk_uv.h"
 #include "client/options.h"
@@ -15,11 +16,13 @@
 #include "client/start.h"
 #include "client/text.h"
 
-static int find_session(char **out, const struct setup *setup, const struct options *options,
-			struct err *err)
+static int find_session(char **out, const struct setup *setup, struct broker *broker,
+			const struct options *options, struct err *err)
 {
+	const struct call_to to = { &setup->paths, broker };
+
 	if (options->word_count == 0)
-		return sessions_newest(out, &setup->paths,
+		return sessions_newest(out, &to,
 				       options_has(options, OPTION_ALL) ? NULL : setup->cwd, err);
 	*out = str_dup(options->words[0]);
 	return *out ? 0 : ERR_NOMEM_SET(err);
@@ -45,7 +48,7 @@ int cmd_attach(const struct options *options)
 	    text_color(&desk.color, options_value(options, OPTION_COLOR), STDOUT_FILENO, environ,
 		       &err) < 0 ||
 	    start_daemon(&broker, &setup.paths, &err) < 0 ||
-	    find_session(&session, &setup, options, &err) < 0)
+	    find_session(&session, &setup, broker, options, &err) < 0)
 		return command_fail(options, EXIT_FAILED, err.text);
 	desk.talk.setup = &setup;
 	desk.talk.options = options;

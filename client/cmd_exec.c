@@ -11,6 +11,7 @@
 #include "proto/wire/json.h"
 
 #include "client/broker_link.h"
+#include "client/call_uv.h"
 #include "client/command.h"
 #include "client/exec_uv.h"
 #include "client/image.h"
@@ -145,7 +146,9 @@ static int prepare(struct plan *plan, const struct options *options, struct err 
 		return (int)err->code;
 	cwd = options_has(options, OPTION_ALL) ? NULL : plan->setup.cwd;
 	if (plan->resume && !plan->session)
-		return sessions_newest(&plan->session, &plan->setup.paths, cwd, err);
+		return sessions_newest(&plan->session,
+				       &(struct call_to){ &plan->setup.paths, plan->broker }, cwd,
+				       err);
 	return 0;
 }
 
@@ -168,7 +171,9 @@ int cmd_exec(const struct options *options)
 					      .name = "exec",
 					      .exec = true,
 					      .record = options_has(options, OPTION_RECORD),
-					      .ephemeral = options_has(options, OPTION_EPHEMERAL) };
+					      .ephemeral = options_has(options, OPTION_EPHEMERAL),
+					      .ignore_user_config = options_has(
+						      options, OPTION_IGNORE_USER_CONFIG) };
 	plan.exec.prompt = plan.prompt;
 	plan.exec.schema = plan.schema;
 	plan.exec.images = &plan.images;

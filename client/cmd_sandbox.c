@@ -21,6 +21,7 @@
 #include "client/options.h"
 #include "client/setup.h"
 #include "client/spawn.h"
+#include "client/start.h"
 
 static const int forwarded[] = { SIGHUP,  SIGINT,  SIGQUIT,  SIGTERM,
 				 SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT };
@@ -54,16 +55,6 @@ static int watch_signals(int *out, struct err *err)
 	return *out < 0 ? ERR_SYS(err, errno, "signalfd") : 0;
 }
 
-static int prepare(struct run *run, const struct options *options, struct err *err)
-{
-	int fd = -1;
-
-	if (setup_load(&run->setup, options, SETUP_SANDBOX, err) < 0 ||
-	    watch_signals(&run->signals, err) < 0 || spawn_broker(&fd, &run->setup.paths, err) < 0)
-		return err->code;
-	return broker_open(&run->broker, fd, err);
-}
-
 /* Greeting and ceiling travel together: neither needs the other's answer. */
 static int open_ceiling(struct run *run, struct broker_ceiling_open_result *ceiling,
 			struct err *err)
@@ -79,6 +70,33 @@ static int open_ceiling(struct run *run, struct broker_ceiling_open_result *ceil
 	    broker_wait(run->broker, BROKER_METHOD_HELLO, hello_id, &greeted, err) < 0)
 		return err->code;
 	return broker_wait(run->broker, BROKER_METHOD_CEILING_OPEN, ceiling_id, ceiling, err);
+}
+
+static int connect_once(struct run *run, struct broker_ceiling_open_result *ceiling,
+			struct err *err)
+{
+	int fd = -1;
+
+	if (spawn_broker(&fd, &run->setup.paths, err) < 0 || broker_open(&run->broker, fd, err) < 0)
+		return (int)err->code;
+	return open_ceiling(run, ceiling, err);
+}
+
+static int prepare(struct run *run, const struct options *options,
+		   struct broker_ceiling_open_result *ceiling, struct err *err)
+{
+	if (setup_load(&run->setup, options, SETUP_SANDBOX, err) < 0 ||
+	    watch_signals(&run->signals, err) < 0)
+		return (int)err->code;
+	/* One that was just ending may have taken the connection, and closed it without a word. */
+	for (int i = 0; i < START_TRIES; i++) {
+		if (connect_once(run, ceiling, err) == 0)
+			return 0;
+		if (err->code != ERR_GONE)
+			break;
+		broker_release(&run->broker);
+	}
+	return (int)err->code;
 }
 
 static int forward_signals(struct run *run, const char *child, struct err *err)
@@ -128,19 +146,17 @@ static int start_failure(const struct options *options, const struct err *err)
 	return command_fail(options, code, err->text);
 }
 
-static int run_command(struct run *run, const struct options *options)
+static int run_command(struct run *run, const struct options *options,
+		       const struct broker_ceiling_open_result *ceiling)
 {
 	static const int stdio[] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO };
 	struct broker_fds fds = { .items = stdio, .count = ARRAY_LEN(stdio) };
-	struct broker_ceiling_open_result ceiling = { 0 };
 	struct broker_child_start params = { 0 };
 	struct broker_child_start_result started = { 0 };
 	struct err err = { 0 };
 	char child[WIRE_ID_MAX + 1];
 
-	if (open_ceiling(run, &ceiling, &err) < 0)
-		return command_fail(options, EXIT_NO_SANDBOX, err.text);
-	params.ceiling = ceiling.ceiling;
+	params.ceiling = ceiling->ceiling;
 	params.argv.items = options->words;
 	params.argv.count = options->word_count;
 	if (broker_call(run->broker, BROKER_METHOD_CHILD_START, &params, &fds, &started, &err) < 0)
@@ -154,12 +170,13 @@ static int run_command(struct run *run, const struct options *options)
 int cmd_sandbox(const struct options *options)
 {
 	struct run run SCOPED(run_deinit) = { .signals = -1 };
+	struct broker_ceiling_open_result ceiling = { 0 };
 	struct err err = { 0 };
 
 	if (options->word_count == 0)
 		return command_fail(options, EXIT_USAGE,
 				    "a command is missing; see 'agent sandbox --help'");
-	if (prepare(&run, options, &err) < 0)
+	if (prepare(&run, options, &ceiling, &err) < 0)
 		return command_fail(options, EXIT_NO_SANDBOX, err.text);
-	return run_command(&run, options);
+	return run_command(&run, options, &ceiling);
 }

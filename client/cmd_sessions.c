@@ -9,6 +9,7 @@
 #include "proto/base/str.h"
 
 #include "client/broker_link.h"
+#include "client/call_uv.h"
 #include "client/command.h"
 #include "client/options.h"
 #include "client/sessions.h"
@@ -71,7 +72,7 @@ static int list(const struct options *options, struct err *err)
 	json_auto_t *found = NULL;
 
 	if (setup_paths(&setup, err) < 0 || start_daemon(&broker, &setup.paths, err) < 0 ||
-	    sessions_list(&found, &setup.paths, NULL, err) < 0)
+	    sessions_list(&found, &(struct call_to){ &setup.paths, broker }, NULL, err) < 0)
 		return (int)err->code;
 	return show_list(found, options_has(options, OPTION_JSON), err);
 }

@@ -18,7 +18,7 @@ static int add_page(json_t *list, char **cursor, json_t *result, struct err *err
 	return *cursor ? 0 : ERR_NOMEM_SET(err);
 }
 
-int sessions_list(json_t **out, const struct paths *paths, const char *cwd, struct err *err)
+int sessions_list(json_t **out, const struct call_to *to, const char *cwd, struct err *err)
 {
 	json_auto_t *list = json_array();
 	char *cursor SCOPED(str_free) = NULL;
@@ -29,7 +29,7 @@ int sessions_list(json_t **out, const struct paths *paths, const char *cwd, stru
 		struct agent_session_list params = { .cwd = cwd, .cursor = cursor };
 		json_auto_t *result = NULL;
 
-		if (call_agentd(&result, paths, AGENT_METHOD_SESSION_LIST, &params, err) < 0 ||
+		if (call_agentd(&result, to, AGENT_METHOD_SESSION_LIST, &params, err) < 0 ||
 		    add_page(list, &cursor, result, err) < 0)
 			return (int)err->code;
 		if (!cursor)
@@ -39,13 +39,13 @@ int sessions_list(json_t **out, const struct paths *paths, const char *cwd, stru
 	return 0;
 }
 
-int sessions_newest(char **out, const struct paths *paths, const char *cwd, struct err *err)
+int sessions_newest(char **out, const struct call_to *to, const char *cwd, struct err *err)
 {
 	struct agent_session_list params = { .cwd = cwd };
 	json_auto_t *result = NULL;
 	json_t *first;
 
-	if (call_agentd(&result, paths, AGENT_METHOD_SESSION_LIST, &params, err) < 0)
+	if (call_agentd(&result, to, AGENT_METHOD_SESSION_LIST, &params, err) < 0)
 		return (int)err->code;
 	first = json_array_get(json_object_get(result, "sessions"), 0);
 	if (!first)

@@ -133,6 +133,8 @@ static int give(struct agent_session_meta *out, struct secrets *secrets, struct 
 	out->record = talk->input.record;
 	out->has_ephemeral = true;
 	out->ephemeral = talk->input.ephemeral;
+	out->has_ignore_user_config = true;
+	out->ignore_user_config = talk->input.ignore_user_config;
 	return 0;
 }
 

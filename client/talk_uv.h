@@ -48,6 +48,7 @@ struct talk_input {
 	bool exec;              /* for the choice of variables */
 	bool record;
 	bool ephemeral;
+	bool ignore_user_config;
 };
 
 /* A question of the agent. Owned by the talk. */

@@ -59,6 +59,16 @@ int text_write(struct text *text, const char *data, size_t len, struct err *err)
 	return write_lines(text, err);
 }
 
+int text_flush(struct text *text, struct err *err)
+{
+	if (text->held.len == 0)
+		return 0;
+	if (write_line(text, text->held.data, text->held.len, err) < 0)
+		return (int)err->code;
+	buf_clear(&text->held);
+	return 0;
+}
+
 int text_end(struct text *text, struct err *err)
 {
 	if (text->held.len == 0)

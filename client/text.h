@@ -27,6 +27,7 @@ void text_deinit(
 	struct text *text); /* writes nothing: what is held is lost unless text_end() came before */
 
 int text_write(struct text *text, const char *data, size_t len, struct err *err) MUST_CHECK;
+int text_flush(struct text *text, struct err *err) MUST_CHECK; /* writes what is held, as it is */
 int text_end(struct text *text, struct err *err)
 	MUST_CHECK; /* writes what is held, with a newline */
 

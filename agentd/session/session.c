@@ -124,10 +124,11 @@ int session_make_room(struct sessions *sessions, struct err *err)
 }
 
 static int load_settings(struct session *session, const struct wire_strings *overrides,
-			 struct err *err)
+			 bool without_own, struct err *err)
 {
 	const struct conf_input input = { .system_dir = PATHS_SYSTEM,
-					  .config_dir = session->sessions->config_dir,
+					  .config_dir = without_own ? NULL
+								    : session->sessions->config_dir,
 					  .base = session->cwd,
 					  .overrides = overrides->items,
 					  .override_count = overrides->count };
@@ -165,7 +166,8 @@ int session_configure(struct session *session, const struct session_wish *wish, 
 	if (meta && take_environment(session, &meta->environment, err) < 0)
 		return (int)err->code;
 	if (!session->conf || (meta && meta->config.count > 0))
-		return load_settings(session, meta ? &meta->config : &none, err);
+		return load_settings(session, meta ? &meta->config : &none,
+				     meta && meta->ignore_user_config, err);
 	return 0;
 }
 

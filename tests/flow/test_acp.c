@@ -287,14 +287,14 @@ static void nothing_but_messages_is_on_standard_output(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FIXTURE_TEST(a_yes_of_the_editor_is_carried_to_the_broker),
-		FIXTURE_TEST(a_no_of_the_editor_is_a_no),
-		FIXTURE_TEST(an_editor_that_cannot_answer_says_no),
-		FIXTURE_TEST(an_unheard_of_option_is_a_no),
-		FIXTURE_TEST(a_question_shows_the_brokers_record),
-		FIXTURE_TEST(a_mode_is_changed_with_a_ceiling_of_its_own),
-		FIXTURE_TEST(what_cannot_be_opened_is_answered_with_the_reason),
-		FIXTURE_TEST(nothing_but_messages_is_on_standard_output),
+		COMMAND_TEST(a_yes_of_the_editor_is_carried_to_the_broker),
+		COMMAND_TEST(a_no_of_the_editor_is_a_no),
+		COMMAND_TEST(an_editor_that_cannot_answer_says_no),
+		COMMAND_TEST(an_unheard_of_option_is_a_no),
+		COMMAND_TEST(a_question_shows_the_brokers_record),
+		COMMAND_TEST(a_mode_is_changed_with_a_ceiling_of_its_own),
+		COMMAND_TEST(what_cannot_be_opened_is_answered_with_the_reason),
+		COMMAND_TEST(nothing_but_messages_is_on_standard_output),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -212,15 +212,15 @@ static void doctor_names_what_it_tried(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FIXTURE_TEST(every_command_has_a_help_page),
-		FIXTURE_TEST(wrong_usage_names_the_word_and_the_nearest_and_ends_with_2),
-		FIXTURE_TEST(a_wrong_setting_names_itself_and_the_nearest),
-		FIXTURE_TEST(a_wrong_line_of_the_settings_is_named),
-		FIXTURE_TEST(exec_wants_a_folder_that_can_be_undone),
-		FIXTURE_TEST(an_unsafe_state_folder_is_refused_with_the_mend),
-		FIXTURE_TEST(broker_and_daemon_start_on_demand_and_stop),
-		FIXTURE_TEST(two_that_start_at_once_share_one_broker),
-		FIXTURE_TEST(doctor_names_what_it_tried),
+		COMMAND_TEST(every_command_has_a_help_page),
+		COMMAND_TEST(wrong_usage_names_the_word_and_the_nearest_and_ends_with_2),
+		COMMAND_TEST(a_wrong_setting_names_itself_and_the_nearest),
+		COMMAND_TEST(a_wrong_line_of_the_settings_is_named),
+		COMMAND_TEST(exec_wants_a_folder_that_can_be_undone),
+		COMMAND_TEST(an_unsafe_state_folder_is_refused_with_the_mend),
+		COMMAND_TEST(broker_and_daemon_start_on_demand_and_stop),
+		COMMAND_TEST(two_that_start_at_once_share_one_broker),
+		COMMAND_TEST(doctor_names_what_it_tried),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -302,6 +302,26 @@ static void a_signal_interrupts_the_turn_and_ends_with_1(void **state)
 	stage_clear(&stage);
 }
 
+static void ones_own_settings_can_be_left_out(void **state)
+{
+	struct stage stage;
+	struct command got SCOPED(command_deinit);
+	char url[128];
+
+	(void)state;
+	stage_make(&stage, work_script, true);
+	(void)snprintf(url, sizeof url, "openai_base_url=http://127.0.0.1:%d/v1", stage.model.port);
+	command_start(&got, &stage.home,
+		      COMMAND_WORDS("exec", "--ignore-user-config", "-c", url, "again"),
+		      COMMAND_WORDS("CODEX_API_KEY=k"));
+	command_finish(&got);
+	if (got.status != 0)
+		fail_msg("%s", buf_str(&got.notes));
+	assert_non_null(strstr(buf_str(&got.notes), "(openai)"));
+	assert_string_equal(buf_str(&got.text), "Second.\n");
+	stage_clear(&stage);
+}
+
 static void the_schema_of_the_answer_reaches_the_model(void **state)
 {
 	struct stage stage;
@@ -371,16 +391,17 @@ static void when_agentd_is_killed_the_way_back_is_said(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FIXTURE_TEST(the_events_are_those_that_the_sdk_reads),
-		FIXTURE_TEST(a_thread_is_taken_up_by_its_id_and_by_last),
-		FIXTURE_TEST(people_get_the_answer_alone_on_standard_output),
-		FIXTURE_TEST(standard_input_is_read_only_when_it_is_the_prompt),
-		FIXTURE_TEST(a_turn_that_fails_ends_with_1_and_says_why),
-		FIXTURE_TEST(a_missing_key_names_its_variable_and_where_it_is_configured),
-		FIXTURE_TEST(nothing_is_asked_and_an_escalation_is_refused),
-		FIXTURE_TEST(a_signal_interrupts_the_turn_and_ends_with_1),
-		FIXTURE_TEST(the_schema_of_the_answer_reaches_the_model),
-		FIXTURE_TEST(when_agentd_is_killed_the_way_back_is_said),
+		COMMAND_TEST(the_events_are_those_that_the_sdk_reads),
+		COMMAND_TEST(a_thread_is_taken_up_by_its_id_and_by_last),
+		COMMAND_TEST(people_get_the_answer_alone_on_standard_output),
+		COMMAND_TEST(standard_input_is_read_only_when_it_is_the_prompt),
+		COMMAND_TEST(a_turn_that_fails_ends_with_1_and_says_why),
+		COMMAND_TEST(a_missing_key_names_its_variable_and_where_it_is_configured),
+		COMMAND_TEST(nothing_is_asked_and_an_escalation_is_refused),
+		COMMAND_TEST(a_signal_interrupts_the_turn_and_ends_with_1),
+		COMMAND_TEST(ones_own_settings_can_be_left_out),
+		COMMAND_TEST(the_schema_of_the_answer_reaches_the_model),
+		COMMAND_TEST(when_agentd_is_killed_the_way_back_is_said),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -187,13 +187,13 @@ static void the_command_ends_with_the_client(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FIXTURE_TEST(the_exit_status_is_that_of_the_command),
-		FIXTURE_TEST(input_and_output_pass_unchanged),
-		FIXTURE_TEST(the_mode_decides_what_can_be_written),
-		FIXTURE_TEST(secrets_of_the_environment_stay_outside),
-		FIXTURE_TEST(a_large_environment_reaches_the_command),
-		FIXTURE_TEST(a_signal_reaches_the_command),
-		FIXTURE_TEST(the_command_ends_with_the_client),
+		COMMAND_TEST(the_exit_status_is_that_of_the_command),
+		COMMAND_TEST(input_and_output_pass_unchanged),
+		COMMAND_TEST(the_mode_decides_what_can_be_written),
+		COMMAND_TEST(secrets_of_the_environment_stay_outside),
+		COMMAND_TEST(a_large_environment_reaches_the_command),
+		COMMAND_TEST(a_signal_reaches_the_command),
+		COMMAND_TEST(the_command_ends_with_the_client),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
