@@ -161,6 +161,14 @@ static void a_command_inherits_three_descriptors(void **state)
 	rig_close(&rig);
 }
 
+/* To whoever reads the fifo next; waits for that reader. */
+static void say_go(const char *fifo)
+{
+	int go SCOPED(fd_close) = open(fifo, O_WRONLY | O_CLOEXEC);
+
+	assert_int_equal(write(go, "\n", 1), 1);
+}
+
 /*
  * Without a sandbox it has the person's rights, and can kill what supervises it. That is reported
  * as its end; what it leaves behind is the broker's by adoption, and still no client.
@@ -174,26 +182,25 @@ static void killing_the_supervisor_makes_no_client(void **state)
 	char fifo[PATH_SIZE];
 	char line[TEXT_MAX];
 	json_auto_t *exited = NULL;
-	int go;
 
 	(void)state;
 	rig_open(&rig);
 	(void)snprintf(fifo, sizeof fifo, "%s/fifo", rig.broker.work);
 	assert_int_equal(mkfifo(fifo, 0600), 0);
 	(void)snprintf(script, sizeof script,
+		       "read go <fifo;"
 		       "(setsid sh -c 'trap \"\" TERM HUP; read go <fifo; exec %s direct %s' &);"
 		       "kill -9 $PPID; exit 0",
 		       rig.program, rig.broker_sock);
 	broker_client_ceiling(&rig.client, &rig.broker, "danger-full-access", false, ceiling);
 	assert_true(broker_command_start(&command, &rig.client, ceiling,
 					 (const char *const[]){ "sh", "-c", script, NULL }));
+	say_go(fifo); /* only now: killed earlier, it would not have been started at all */
 	exited = broker_client_wait(&rig.client, "child/exited");
 	assert_int_equal(json_integer_value(json_object_get(exited, "code")), 128 + SIGKILL);
-	go = open(fifo, O_WRONLY | O_CLOEXEC);
-	assert_int_equal(write(go, "\n", 1), 1);
+	say_go(fifo);
 	broker_command_line(&command, line, sizeof line);
 	assert_true(line_starts(line, "broker.sock", "refused {"));
-	fd_close(&go);
 	fd_close(&command.out);
 	rig_close(&rig);
 }
