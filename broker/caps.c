@@ -3,10 +3,6 @@
  */
 #include <linux/capability.h>
 #include <linux/seccomp.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "broker/step.h"
 
@@ -14,9 +10,8 @@
 static const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
 
 /* In the zygote, once: every command inherits the empty bounding set. */
-int caps_bounds(struct scene *scene, struct err *err)
+int caps_bounds(struct scene *scene UNUSED, struct err *err)
 {
-	(void)scene;
 	/* The kernel refuses numbers that it does not know, and that ends the list. */
 	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
@@ -25,20 +20,18 @@ int caps_bounds(struct scene *scene, struct err *err)
 	return 0;
 }
 
-int caps_no_privileges(struct scene *scene, struct err *err)
+int caps_no_privileges(struct scene *scene UNUSED, struct err *err)
 {
-	(void)scene;
 	return CHECK(err, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl PR_SET_NO_NEW_PRIVS");
 }
 
-int caps_none(struct scene *scene, struct err *err)
+int caps_none(struct scene *scene UNUSED, struct err *err)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 
-	(void)scene;
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return ERR_SYS(err, errno, "prctl PR_CAP_AMBIENT_CLEAR_ALL");
-	return CHECK(err, syscall(SYS_capset, &header, none), "capset");
+	return SYSCALL(err, capset, &header, none);
 }
 
 int caps_verify(struct err *err)

@@ -1,24 +1,10 @@
 /*
  * child.c - the process that becomes a command, and the init that watches over it.
  */
-#include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "proto/wire/packet.h"
-
-#include "broker/filter.h"
 #include "broker/step.h"
 
 #define CHILD_SETUP_FAILED 125 /* exit status; nobody but init sees it */
@@ -57,7 +43,7 @@ int fds_keep(const int *fds, int count, int first, struct err *err)
 		if (fds[i] != first + i && dup2(fds[i], first + i) < 0)
 			return ERR_SYS(err, errno, "dup2");
 	}
-	return CHECK(err, syscall(SYS_close_range, first + count, ~0U, 0), "close_range");
+	return SYSCALL(err, close_range, first + count, ~0U, 0);
 }
 
 /* ------------------------------------------------------------------ the command's steps */
@@ -81,16 +67,13 @@ int child_stdio(struct scene *scene, struct err *err)
 }
 
 /* Whatever is still open is closed by the exec; Landlock's rules need some of it until then. */
-int child_close(struct scene *scene, struct err *err)
+int child_close(struct scene *scene UNUSED, struct err *err)
 {
-	(void)scene;
-	return CHECK(err, syscall(SYS_close_range, 3, UINT_MAX, CLOSE_RANGE_CLOEXEC),
-		     "close_range");
+	return SYSCALL(err, close_range, 3, UINT_MAX, CLOSE_RANGE_CLOEXEC);
 }
 
-int child_session(struct scene *scene, struct err *err)
+int child_session(struct scene *scene UNUSED, struct err *err)
 {
-	(void)scene;
 	if (setsid() < 0)
 		return ERR_SYS(err, errno, "setsid");
 	/*
@@ -118,9 +101,8 @@ int child_signals(struct scene *scene, struct err *err)
 	return 0;
 }
 
-int child_limits(struct scene *scene, struct err *err)
+int child_limits(struct scene *scene UNUSED, struct err *err)
 {
-	(void)scene;
 	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
 		struct rlimit now;
 		struct rlimit most = limits[i].most;
@@ -179,15 +161,11 @@ static bool met_on_path(const char *name, char *const *env)
 	for (size_t i = 0; env[i]; i++)
 		dirs = strncmp(env[i], "PATH=", 5) == 0 ? env[i] + 5 : dirs;
 	for (; *dirs; dirs += dirs[0] == ':' ? 1 : 0) {
-		size_t len = strcspn(dirs, ":");
+		int len = (int)strcspn(dirs, ":");
 
-		if (len + strlen(name) + 2 <= sizeof path) {
-			memcpy(path, dirs, len);
-			path[len] = '/';
-			memcpy(path + len + 1, name, strlen(name) + 1);
-			if (access(path, F_OK) == 0)
-				return true;
-		}
+		if (snprintf(path, sizeof path, "%.*s/%s", len, dirs, name) < PATH_MAX &&
+		    access(path, F_OK) == 0)
+			return true;
 		dirs += len;
 	}
 	return false;
@@ -240,16 +218,6 @@ static void tell(int status, const struct child_report *report, int pidfd)
 		_exit(rc < 0 ? 2 : 1);
 }
 
-/* Waits for the command's report, or for its end of the pipe to be closed by the exec; tells. */
-static void tell_outcome(void)
-{
-	struct child_report report = { .event = CHILD_EXECUTED };
-
-	while (read(OUTCOME, &report, sizeof report) < 0 && errno == EINTR)
-		;
-	tell(STATUS, &report, report.event == CHILD_EXECUTED ? COMMAND : -1);
-}
-
 /* Reaps what has ended; true when the command was among it, which is told, or when nothing is left.
  */
 static bool reap(pid_t command, int flags)
@@ -291,16 +259,6 @@ static int kill_children(void)
 	return killed;
 }
 
-/* A child of another uid (sudo) cannot be killed; it is left to the broker, which adopts it. */
-static _Noreturn void kill_all(void)
-{
-	while (kill_children() > 0) {
-		if (waitpid(-1, NULL, 0) < 0 && errno != EINTR)
-			break;
-	}
-	_exit(0);
-}
-
 static _Noreturn void watch_open(pid_t command)
 {
 	struct pollfd fds[2] = { { .fd = STATUS, .events = POLLRDHUP }, { .events = POLLIN } };
@@ -317,7 +275,10 @@ static _Noreturn void watch_open(pid_t command)
 		while (read(fds[1].fd, &info, sizeof info) > 0)
 			;
 	}
-	kill_all();
+	/* A child of another uid (sudo) cannot be killed; the broker, which adopts it, gets it. */
+	while (kill_children() > 0 && (waitpid(-1, NULL, 0) >= 0 || errno == EINTR))
+		;
+	_exit(0);
 }
 
 /* ------------------------------------------------------------------ */
@@ -336,14 +297,14 @@ static int prepare(struct scene *scene, struct err *err)
 
 _Noreturn void init_run(struct scene *scene, int status)
 {
-	struct child_report failure = { .event = CHILD_FAILED };
-	struct err *err = &failure.err;
+	struct child_report report = { .event = CHILD_FAILED };
+	struct err *err = &report.err;
 	int outcome[2];
 	int pidfd = -1;
 	pid_t command;
 
 	if (prepare(scene, err) < 0 || fd_pipe(outcome, err) < 0)
-		tell(status, &failure, -1);
+		tell(status, &report, -1);
 	command = ns_fork(0, false, &pidfd, err);
 	if (command == 0) {
 		scene->report = outcome[1];
@@ -351,10 +312,13 @@ _Noreturn void init_run(struct scene *scene, int status)
 	}
 	/* Above all no end of the command's pipes stays open. */
 	if (command < 0 || fds_keep((int[]){ status, outcome[0], pidfd }, KEPT_COUNT, 0, err) < 0)
-		tell(status, &failure, -1);
+		tell(status, &report, -1);
 	if (scene->features->confined && filter_install(FILTER_INIT, err) < 0)
-		tell(STATUS, &failure, -1);
-	tell_outcome();
+		tell(STATUS, &report, -1);
+	report.event = CHILD_EXECUTED; /* the exec closes the pipe, without a report */
+	while (read(OUTCOME, &report, sizeof report) < 0 && errno == EINTR)
+		;
+	tell(STATUS, &report, report.event == CHILD_EXECUTED ? COMMAND : -1);
 	if (!scene->features->confined)
 		watch_open(command);
 	(void)reap(command, 0);

@@ -3,8 +3,6 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "broker/step.h"
 
@@ -90,36 +88,28 @@ static uint32_t companion(void)
 	return native == SCMP_ARCH_AARCH64 ? SCMP_ARCH_ARM : native;
 }
 
-static int export_program(struct program *out, scmp_filter_ctx context, struct err *err)
-{
-	int file SCOPED(fd_close) = memfd_create("filter", MFD_CLOEXEC);
-	ssize_t size;
-
-	if (CHECK(err, file, "memfd_create") < 0 ||
-	    failed(seccomp_export_bpf(context, file), "export", err) < 0)
-		return err->code;
-	size = pread(file, out->code, sizeof out->code, 0);
-	out->count = size > 0 ? (size_t)size / sizeof out->code[0] : 0;
-	return CHECK(err, size, "read the filter");
-}
-
 static int build(struct program *out, enum filter_kind kind, struct err *err)
 {
 	scmp_filter_ctx context SCOPED(release) =
 		seccomp_init(kind == FILTER_INIT ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_ALLOW);
+	int file SCOPED(fd_close) = memfd_create("filter", MFD_CLOEXEC);
+	ssize_t size;
 	int rc;
 
-	if (!context)
-		return ERR_NOMEM_SET(err);
+	if (!context || file < 0)
+		return !context ? ERR_NOMEM_SET(err) : ERR_SYS(err, errno, "memfd_create");
 	rc = seccomp_arch_add(context, companion());
 	if ((rc != -EEXIST && failed(rc, "arch_add", err) < 0) ||
 	    failed(seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS),
 		   "attribute", err) < 0 ||
 	    failed(seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2), "attribute", err) < 0 ||
 	    failed(seccomp_attr_set(context, SCMP_FLTATR_API_SYSRAWRC, 1), "attribute", err) < 0 ||
-	    add_rules(context, kind, err) < 0)
+	    add_rules(context, kind, err) < 0 ||
+	    failed(seccomp_export_bpf(context, file), "export", err) < 0)
 		return err->code;
-	return export_program(out, context, err);
+	size = pread(file, out->code, sizeof out->code, 0);
+	out->count = size > 0 ? (size_t)size / sizeof out->code[0] : 0;
+	return CHECK(err, size, "read the filter");
 }
 
 int filter_prepare(struct err *err)
@@ -138,17 +128,15 @@ int filter_install(enum filter_kind kind, struct err *err)
 
 	if (program.len == 0)
 		return ERR_SET(err, ERR_STATE, "the filter has not been prepared");
-	return CHECK(err, syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program), "seccomp");
+	return SYSCALL(err, seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
 }
 
-int filter_common(struct scene *scene, struct err *err)
+int filter_common(struct scene *scene UNUSED, struct err *err)
 {
-	(void)scene;
 	return filter_install(FILTER_COMMON, err);
 }
 
-int filter_command(struct scene *scene, struct err *err)
+int filter_command(struct scene *scene UNUSED, struct err *err)
 {
-	(void)scene;
 	return filter_install(FILTER_COMMAND, err);
 }

@@ -5,12 +5,7 @@
  * a defect, and what remains of the kernel behind namespaces without a capability is worth less.
  * Refusals are errors, not signals, since programs probe for what they may do.
  */
-#include <errno.h>
-#include <sched.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-
-#include "broker/filter.h"
+#include "broker/step.h"
 
 #define SECCOMP_NEW_LISTENER (1U << 3) /* the C library's header is older than the kernel's */
 

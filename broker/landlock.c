@@ -1,10 +1,7 @@
 /*
  * landlock.c - the second layer: what may be written, bound to files instead of mounts.
  */
-#include <fcntl.h>
 #include <linux/landlock.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "broker/step.h"
 
@@ -25,8 +22,8 @@
 
 struct ruleset_attributes {
 	uint64_t files;
-	uint64_t
-		network; /* not handled: the network namespace does it, and own servers must work */
+	/* Not handled: the network namespace does it, and own servers must work. */
+	uint64_t network;
 	uint64_t scopes;
 };
 
@@ -37,12 +34,6 @@ int landlock_abi(void)
 	if (abi < ABI_REFER)
 		return 0;
 	return abi > ABI_KNOWN ? ABI_KNOWN : (int)abi;
-}
-
-static uint64_t all_rights(int abi)
-{
-	return EVERYTHING | (abi >= ABI_TRUNCATE ? ACCESS_TRUNCATE : 0) |
-	       (abi >= ABI_IOCTL_DEV ? ACCESS_IOCTL_DEV : 0);
 }
 
 static int allow(int ruleset, int folder, const char *path, uint64_t rights, struct err *err)
@@ -57,40 +48,32 @@ static int allow(int ruleset, int folder, const char *path, uint64_t rights, str
 		     "landlock_add_rule '%s'", path);
 }
 
-static int add_rules(int ruleset, const struct scene *scene, struct err *err)
+int landlock_rules(struct scene *scene, struct err *err)
 {
 	const struct features *features = scene->features;
-	uint64_t all = all_rights(features->landlock);
-	uint64_t write =
-		LANDLOCK_ACCESS_FS_WRITE_FILE | (all & (ACCESS_TRUNCATE | ACCESS_IOCTL_DEV));
+	int abi = features->landlock;
+	uint64_t newer = (abi >= ABI_TRUNCATE ? ACCESS_TRUNCATE : 0) |
+			 (abi >= ABI_IOCTL_DEV ? ACCESS_IOCTL_DEV : 0);
+	uint64_t write = LANDLOCK_ACCESS_FS_WRITE_FILE | newer;
+	uint64_t all = EVERYTHING | newer;
 	/* To uid 0 belongs /proc/sys, capabilities or not. */
 	bool proc = features->fresh_proc && scene->uid != 0;
+	/* Older kernels refuse a longer struct only where the rest is not zero. */
+	struct ruleset_attributes attributes = { .files = all };
+	int ruleset SCOPED(fd_close) = -1;
 	int rc = 0;
 
+	/* An own network has its own abstract sockets, which commands of a session share. */
+	if (abi >= LANDLOCK_SCOPES_ABI)
+		attributes.scopes = SCOPE_SIGNAL | (features->network ? SCOPE_ABSTRACT : 0);
+	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
 	/* In /proc a process names its threads and its memory policy. */
-	if (allow(ruleset, AT_FDCWD, "/", READ, err) < 0 ||
+	if (CHECK(err, ruleset, "landlock_create_ruleset") < 0 ||
+	    allow(ruleset, AT_FDCWD, "/", READ, err) < 0 ||
 	    allow(ruleset, AT_FDCWD, "/dev", all, err) < 0 ||
 	    (proc && allow(ruleset, AT_FDCWD, "/proc", READ | write, err) < 0))
 		return err->code;
 	for (size_t i = 0; rc == 0 && i < scene->roots->root_count; i++)
 		rc = allow(ruleset, scene->trees[i], ".", all, err);
-	return rc;
-}
-
-int landlock_rules(struct scene *scene, struct err *err)
-{
-	int abi = scene->features->landlock;
-	/* Older kernels refuse a longer struct only where the rest is not zero. */
-	struct ruleset_attributes attributes = { .files = all_rights(abi) };
-	int ruleset SCOPED(fd_close) = -1;
-
-	/* An own network has its own abstract sockets, which commands of a session share. */
-	if (abi >= LANDLOCK_SCOPES_ABI)
-		attributes.scopes = SCOPE_SIGNAL | (scene->features->network ? SCOPE_ABSTRACT : 0);
-	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
-	if (CHECK(err, ruleset, "landlock_create_ruleset") < 0 ||
-	    add_rules(ruleset, scene, err) < 0)
-		return err->code;
-	return CHECK(err, syscall(SYS_landlock_restrict_self, ruleset, 0),
-		     "landlock_restrict_self");
+	return rc < 0 ? rc : SYSCALL(err, landlock_restrict_self, ruleset, 0);
 }

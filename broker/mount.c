@@ -4,11 +4,7 @@
  * Only the descriptor-based mount calls are used. A mount goes onto a descriptor that was opened
  * without following any link and has the expected identity, never onto a path.
  */
-#include <fcntl.h>
 #include <linux/mount.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "broker/step.h"
 
@@ -24,9 +20,7 @@ static const char *const dev_links[][2] = { { "ptmx", "pts/ptmx" },
 
 static int set_attributes(int fd, unsigned flags, struct mount_attr attr, struct err *err)
 {
-	return CHECK(err,
-		     syscall(SYS_mount_setattr, fd, "", flags | AT_EMPTY_PATH, &attr, sizeof attr),
-		     "mount_setattr");
+	return SYSCALL(err, mount_setattr, fd, "", flags | AT_EMPTY_PATH, &attr, sizeof attr);
 }
 
 /* A copy of the mounts at folder/name, attached nowhere. */
@@ -43,9 +37,8 @@ static int copy_tree(int *out, int folder, const char *name, unsigned flags, str
 
 static int attach(int tree, int folder, const char *name, struct err *err)
 {
-	unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
-
-	return CHECK(err, syscall(SYS_move_mount, tree, "", folder, name, flags), "move_mount");
+	return SYSCALL(err, move_mount, tree, "", folder, name,
+		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
 /* A new file system with one option, or none, attached nowhere. */
@@ -71,15 +64,13 @@ static int set_all(struct mount_attr attr, struct err *err)
 	return set_attributes(top, AT_RECURSIVE, attr, err);
 }
 
-int mount_private(struct scene *scene, struct err *err)
+int mount_private(struct scene *scene UNUSED, struct err *err)
 {
-	(void)scene;
 	return set_all((struct mount_attr){ .propagation = MS_PRIVATE }, err);
 }
 
-int mount_seal(struct scene *scene, struct err *err)
+int mount_seal(struct scene *scene UNUSED, struct err *err)
 {
-	(void)scene;
 	return set_all((struct mount_attr){ .attr_set = NO_SPECIALS | MOUNT_ATTR_RDONLY }, err);
 }
 
@@ -166,7 +157,7 @@ static int add_devices(int dev, int outside, struct err *err)
 	return 0;
 }
 
-int mount_dev(struct scene *scene, struct err *err)
+int mount_dev(struct scene *scene UNUSED, struct err *err)
 {
 	const unsigned attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
 	struct mount_attr seal = { .attr_set = MOUNT_ATTR_RDONLY };
@@ -176,7 +167,6 @@ int mount_dev(struct scene *scene, struct err *err)
 	int shm SCOPED(fd_close) = -1;
 	int null SCOPED(fd_close) = -1;
 
-	(void)scene;
 	if (new_tree(&dev, "tmpfs", "mode", "0755", attributes, err) < 0 ||
 	    new_tree(&pts, "devpts", "ptmxmode", "0666", attributes, err) < 0 ||
 	    new_tree(&shm, "tmpfs", "mode", "1777", NO_SPECIALS, err) < 0 ||

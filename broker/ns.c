@@ -1,17 +1,8 @@
 /*
  * ns.c - processes in namespaces of their own; their identity and their network there.
  */
-#include <fcntl.h>
 #include <linux/sched.h>
 #include <net/if.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "broker/step.h"
 
@@ -32,10 +23,9 @@ pid_t ns_fork(uint64_t flags, bool sibling, int *out_pidfd, struct err *err)
 				   .pidfd = (uintptr_t)&pidfd,
 				   .exit_signal = sibling ? 0 : SIGCHLD };
 	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
-	int sys = errno;
 
 	if (pid < 0)
-		return ERR_SYS(err, sys, "clone3");
+		return ERR_SYS(err, errno, "clone3");
 	*out_pidfd = pidfd;
 	return pid;
 }
@@ -68,12 +58,11 @@ int ns_identity(struct scene *scene, struct err *err)
 	return CHECK(err, prctl(PR_SET_DUMPABLE, 0), "prctl PR_SET_DUMPABLE");
 }
 
-int ns_loopback(struct scene *scene, struct err *err)
+int ns_loopback(struct scene *scene UNUSED, struct err *err)
 {
 	struct ifreq request = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
 	int fd SCOPED(fd_close) = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	(void)scene;
 	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) < 0)
 		return ERR_SYS(err, errno, "bring lo up");
 	return 0;

@@ -1,15 +1,10 @@
 #include "broker/order.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "proto/base/buf.h"
-#include "proto/base/err.h"
-#include "proto/base/fd.h"
+
+#include "broker/step.h"
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL)
 

@@ -1,5 +1,6 @@
-#include "broker/plan.h"
-
+/*
+ * plan.c - the steps that lead into a sandbox, in their order, as data. Pure.
+ */
 #include "broker/step.h"
 
 /* When a step belongs to a plan. */
@@ -47,27 +48,22 @@ static const struct row {
 	{ PLAN_COMMAND, ALWAYS, ONCE, "exec", child_exec },
 };
 
-static bool applies(enum when when, const struct features *features)
-{
-	if (when == ALWAYS || !features->confined)
-		return when == ALWAYS;
-	if (when == OFFLINE)
-		return !features->network;
-	if (when == FRESH_PROC)
-		return features->fresh_proc;
-	return when != LANDLOCK || features->landlock > 0;
-}
-
 _Static_assert(ARRAY_LEN(rows) <= 32, "every step of a plan has its place");
 
 void plan_build(struct plan *out, enum plan_kind kind, const struct roots *roots,
 		const struct features *features)
 {
+	const bool applies[] = { [ALWAYS] = true,
+				 [CONFINED] = features->confined,
+				 [OFFLINE] = features->confined && !features->network,
+				 [FRESH_PROC] = features->confined && features->fresh_proc,
+				 [LANDLOCK] = features->confined && features->landlock > 0 };
+
 	out->count = 0;
 	for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
 		const struct row *row = &rows[r];
 
-		if (row->plan != kind || !applies(row->when, features))
+		if (row->plan != kind || !applies[row->when])
 			continue;
 		if (row->each == ONCE)
 			out->steps[out->count++] = (struct step){ row->name, row->apply, 0 };

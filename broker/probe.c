@@ -1,24 +1,10 @@
 #include "broker/probe.h"
 
-#include <sched.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "proto/base/str.h"
-
-#include "broker/filter.h"
 #include "broker/step.h"
 
 #define NO_LANDLOCK                                                                                \
 	"landlock: this kernel has none of ABI 2 or later (CONFIG_SECURITY_LANDLOCK, and "         \
 	"'landlock' in lsm= on its command line), so mounts alone bound what is written"
-#define NO_SCOPES                                                                                  \
-	"landlock scopes: they need ABI 6 (Linux 6.12), so with the network on, abstract sockets " \
-	"of the host can be reached"
-#define NO_PROC                                                                                    \
-	"own /proc: it cannot be mounted here, as in a container that masks parts of /proc, so "   \
-	"commands see the numbers and command lines of processes outside"
 #define NO_PROFILE                                                                                 \
 	" (a security module restricts user namespaces: install the AppArmor profile that allows " \
 	"'userns' to agent-broker, or inside a container allow mounts in its profile)"
@@ -157,8 +143,11 @@ size_t probe_missing(const char **out, const struct features *features)
 	if (features->landlock == 0)
 		out[count++] = NO_LANDLOCK;
 	if (features->network && features->landlock < LANDLOCK_SCOPES_ABI)
-		out[count++] = NO_SCOPES;
+		out[count++] = "landlock scopes: they need ABI 6 (Linux 6.12), so with the network "
+			       "on, abstract sockets of the host can be reached";
 	if (!features->fresh_proc)
-		out[count++] = NO_PROC;
+		out[count++] = "own /proc: it cannot be mounted here, as in a container that masks "
+			       "parts of /proc, so commands see the numbers and command lines of "
+			       "processes outside";
 	return count;
 }

@@ -1,19 +1,9 @@
 #include "broker/roots.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <linux/openat2.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include "proto/base/fd.h"
-#include "proto/base/str.h"
+#include "broker/step.h"
 
 static const char *const protected_names[] = { ".git", ".agents", ".agentd", ".codex" };
 
@@ -24,11 +14,9 @@ static const char *const own_trees[] = { "/dev", "/proc", "/sys" };
 
 bool path_beneath(const char *path, const char *folder)
 {
-	size_t length = strlen(folder);
+	size_t length = folder[1] ? strlen(folder) : 0; /* "/" ends in its slash */
 
-	if (length == 1) /* "/" */
-		return path[1] != '\0';
-	return strncmp(path, folder, length) == 0 && path[length] == '/';
+	return strncmp(path, folder, length) == 0 && path[length] == '/' && path[length + 1];
 }
 
 static bool at_or_beneath(const char *path, const char *folder)

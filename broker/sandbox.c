@@ -1,20 +1,7 @@
 #include "broker/sandbox.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
-#include <unistd.h>
 
-#include "proto/wire/packet.h"
-
-#include "broker/filter.h"
-#include "broker/probe.h"
 #include "broker/step.h"
 
 /* Longest wait for a zygote; a healthy one answers within a few milliseconds. */
@@ -25,8 +12,7 @@ struct sandbox {
 	const char *hidden[SANDBOX_HIDDEN_MAX]; /* that config points to */
 	struct features features;
 	struct roots roots;
-	/* The zygote; -1 where there is none. */
-	pid_t zygote;
+	/* Of the zygote; -1 where there is none. */
 	int pidfd;
 	int control;
 	int mounts; /* its mountinfo, which becomes readable when a mount vanishes */
@@ -69,7 +55,6 @@ static void stop_zygote(struct sandbox *sandbox)
 	fd_close(&sandbox->pidfd);
 	fd_close(&sandbox->mounts);
 	fd_close(&sandbox->control);
-	sandbox->zygote = -1;
 }
 
 /* Takes in a record of fixed size, with its descriptors. */
@@ -109,21 +94,22 @@ static int start_zygote(struct sandbox *sandbox, struct err *err)
 	pid_t broker = getpid();
 	char path[64];
 	int pair[2];
+	pid_t zygote;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return ERR_SYS(err, errno, "socketpair");
 	sandbox->control = pair[0];
-	sandbox->zygote = ns_fork(ns_flags(&sandbox->features), false, &sandbox->pidfd, err);
-	if (sandbox->zygote == 0)
+	zygote = ns_fork(ns_flags(&sandbox->features), false, &sandbox->pidfd, err);
+	if (zygote == 0)
 		zygote_run(pair[1], broker, &scene);
 	(void)close(pair[1]);
-	if (sandbox->zygote < 0)
+	if (zygote < 0)
 		return ERR_WRAP(err, "namespaces%s", step_mend(NULL, err->sys));
 	if (setsockopt(sandbox->control, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) < 0)
 		return ERR_SYS(err, errno, "setsockopt");
 	if (receive_answer(sandbox, &packet, err) < 0)
 		return err->code;
-	(void)snprintf(path, sizeof path, "/proc/%d/mountinfo", (int)sandbox->zygote);
+	(void)snprintf(path, sizeof path, "/proc/%d/mountinfo", zygote);
 	sandbox->mounts = open(path, O_RDONLY | O_CLOEXEC);
 	return CHECK(err, sandbox->mounts, "open '%s'", path);
 }
@@ -140,17 +126,6 @@ static int rebuild(struct sandbox *sandbox, struct err *err)
 		return 0;
 	stop_zygote(sandbox);
 	return err->code;
-}
-
-/*
- * Whether the sandbox is not what it was: a root or a protected path has become another file, or a
- * folder was removed on the host, which takes away what was mounted on it here.
- */
-static bool is_damaged(const struct sandbox *sandbox)
-{
-	struct pollfd mounts = { .fd = sandbox->mounts, .events = POLLPRI };
-
-	return roots_changed(&sandbox->roots) || poll(&mounts, 1, 0) != 0;
 }
 
 /* ERR_GONE: the zygote is dead, and nothing was started. */
@@ -210,19 +185,20 @@ const struct sandbox_view *sandbox_view(const struct sandbox *sandbox)
 	return &sandbox->view;
 }
 
-pid_t sandbox_zygote(const struct sandbox *sandbox)
-{
-	return sandbox->zygote;
-}
-
 int sandbox_start(struct sandbox *sandbox, const struct order *order,
 		  const int fds[SANDBOX_FD_COUNT], struct started *out, struct err *err)
 {
 	struct started started SCOPED(started_deinit) = STARTED_NONE;
+	struct pollfd mounts = { .fd = sandbox->mounts, .events = POLLPRI };
 	int rc;
 
 	started.confined = sandbox->features.confined;
-	if (is_damaged(sandbox) && rebuild(sandbox, err) < 0)
+	/*
+	 * A root or a protected path has become another file, or a folder was removed on the host,
+	 * which takes away what was mounted on it here.
+	 */
+	if ((roots_changed(&sandbox->roots) || poll(&mounts, 1, 0) != 0) &&
+	    rebuild(sandbox, err) < 0)
 		return ERR_WRAP(err, "the sandbox has to be made anew");
 	rc = clone_command(sandbox, order, fds, &started, err);
 	if (rc == ERR_GONE && (rc = rebuild(sandbox, err)) == 0)
@@ -248,7 +224,7 @@ int sandbox_report(struct started *started, struct child_report *out, struct err
 	return 0;
 }
 
-static int signalled(int rc, struct err *err)
+static int signalled(long rc, struct err *err)
 {
 	if (rc < 0 && (errno == ESRCH || errno == ENOTCONN))
 		return ERR_SET(err, ERR_GONE, "the process has ended");
@@ -259,16 +235,14 @@ int sandbox_signal(const struct started *started, int signal, struct err *err)
 {
 	if (started->command_fd < 0)
 		return ERR_SET(err, ERR_STATE, "the command does not run yet");
-	return signalled((int)syscall(SYS_pidfd_send_signal, started->command_fd, signal, NULL, 0),
-			 err);
+	return signalled(syscall(SYS_pidfd_send_signal, started->command_fd, signal, NULL, 0), err);
 }
 
 int sandbox_kill(const struct started *started, struct err *err)
 {
 	if (!started->confined)
 		return signalled(shutdown(started->status_fd, SHUT_WR), err);
-	return signalled((int)syscall(SYS_pidfd_send_signal, started->pidfd, SIGKILL, NULL, 0),
-			 err);
+	return signalled(syscall(SYS_pidfd_send_signal, started->pidfd, SIGKILL, NULL, 0), err);
 }
 
 void started_deinit(struct started *started)

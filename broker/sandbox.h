@@ -97,9 +97,6 @@ int sandbox_open(struct sandbox **out, const struct sandbox_config *config, stru
 void sandbox_close(struct sandbox *sandbox); /* commands go on; accepts NULL */
 const struct sandbox_view *sandbox_view(const struct sandbox *sandbox);
 
-/* The process id of its zygote, a child of the caller; -1 when there is none. */
-pid_t sandbox_zygote(const struct sandbox *sandbox);
-
 /* Descriptors of one start, in this order; all stay the caller's. */
 enum sandbox_fd { SANDBOX_STDIN, SANDBOX_STDOUT, SANDBOX_STDERR, SANDBOX_BLOCK, SANDBOX_FD_COUNT };
 

@@ -1,6 +1,7 @@
 /*
- * step.h - what the steps of a plan do, the scene on which they do it, and the processes that do
- * it.
+ * step.h - the inside of the half that makes sandboxes: the steps that lead into one, in their
+ * order and as data; the scene on which they act; the processes that perform them. Its files
+ * include nothing else of the broker, so what nearly all of them need comes with it.
  *
  * A step returns 0, or a negative enum err_code with the sentence filled; whoever performs a plan
  * dies of the first failure. Nothing is skipped, undone or tried again.
@@ -8,16 +9,45 @@
 #pragma once
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include "proto/base/err.h"
 #include "proto/base/fd.h"
+#include "proto/base/str.h"
+#include "proto/wire/packet.h"
 
+#include "broker/filter.h"
 #include "broker/order.h"
-#include "broker/plan.h"
+#include "broker/probe.h"
 #include "broker/roots.h"
 
-/* 0, or the failure of a system call in one expression. */
+/* 0, or the failure of a system call in one expression; the second, for one by its number. */
 #define CHECK(err, call, ...) ((call) < 0 ? ERR_SYS((err), errno, __VA_ARGS__) : 0)
+#define SYSCALL(err, name, ...) CHECK(err, syscall(SYS_##name, __VA_ARGS__), #name)
+
+/* Of a parameter that a function of this shape need not look at. */
+#define UNUSED __attribute__((unused))
+
+/* What this kernel can do, and what the ceiling wants of it. Zero is no sandbox at all. */
+struct features {
+	bool confined;   /* any mode but full access */
+	bool network;    /* the host's network stays reachable */
+	bool fresh_proc; /* a /proc for each PID namespace can be mounted */
+	int landlock;    /* ABI, 0 without */
+};
 
 /* What the processes of one sandbox share; each inherits the state of the one before it. */
 struct scene {
@@ -36,6 +66,9 @@ struct scene {
 	struct order_text text;
 };
 
+/* Acts on the calling process, once; cannot be undone. */
+typedef int step_fn(struct scene *scene, struct err *err);
+
 step_fn ns_identity, ns_loopback;
 step_fn mount_private, mount_hold, mount_seal, mount_dev, mount_attach, mount_pin, mount_protect,
 	mount_hide, mount_proc;
@@ -43,18 +76,35 @@ step_fn caps_bounds, caps_no_privileges, caps_none, filter_common, filter_comman
 step_fn child_stdio, child_close, child_session, child_signals, child_limits, child_folder,
 	child_verify, child_exec;
 
-/* Performs a plan. The sentence begins with the name of the step that failed and ends with a mend.
+/*
+ * Three plans follow each other, each in a process of its own: the zygote's (once for a ceiling),
+ * init's and the command's (for each command). Two steps for each place, and fewer than 32 others.
  */
+enum plan_kind { PLAN_ZYGOTE, PLAN_INIT, PLAN_COMMAND, PLAN_COUNT };
+
+#define PLAN_STEPS_MAX (2 * PLACES_MAX + 32)
+
+struct plan {
+	struct step {
+		const char *name;
+		step_fn *apply;
+		size_t place; /* index in the roots, for those about a place */
+	} steps[PLAN_STEPS_MAX];
+	size_t count;
+};
+
+/* Pure: each step follows from the places and from what the kernel can do. */
+void plan_build(struct plan *out, enum plan_kind kind, const struct roots *roots,
+		const struct features *features);
+
+/* Performs a plan. The sentence names the step that failed, and ends with a mend. */
 int step_all(struct scene *scene, enum plan_kind kind, struct err *err) MUST_CHECK;
 int step_one(struct scene *scene, const struct step *step, struct err *err) MUST_CHECK;
 
 /* Moves descriptors to the numbers from `first` on, and closes whatever is above them. */
 int fds_keep(const int *fds, int count, int first, struct err *err) MUST_CHECK;
 
-/*
- * How to mend a step that failed with this errno: " (...)", or "" when nothing is known. A NULL
- * step is the clone into namespaces.
- */
+/* How to mend this errno of a step, or of the clone (NULL): " (...)", or "" when nobody knows. */
 const char *step_mend(step_fn *apply, int sys);
 
 /* ns.c: CLONE_NEW... flags of a zygote; none when it is not confined. */

@@ -6,16 +6,6 @@
  * records, and dies with the broker. It has its capabilities in its own user namespace alone. What
  * it clones are children of the broker.
  */
-#include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include "proto/wire/packet.h"
-
 #include "broker/step.h"
 
 #define CONTROL 3 /* the zygote's socket; 0 to 2 are the broker's, for its log */
@@ -75,16 +65,14 @@ _Noreturn void zygote_run(int control, pid_t broker, struct scene *scene)
 {
 	struct packet packet = { 0 };
 	struct err err = { 0 };
+	int rc;
 
 	/* Nothing of the broker stays open here but its three standard descriptors. */
 	if (fds_keep(&control, 1, CONTROL, &err) < 0)
 		_exit(1);
-	if (prepare(scene, broker, &err) < 0) {
-		answer_with(&err, NULL, 0);
-		_exit(1);
-	}
-	answer_with(&(struct err){ 0 }, NULL, 0);
-	while (packet_recv(CONTROL, &packet, &err) == PACKET_DONE) {
+	rc = prepare(scene, broker, &err);
+	answer_with(&err, NULL, 0);
+	while (rc == 0 && packet_recv(CONTROL, &packet, &err) == PACKET_DONE) {
 		int fds[ANSWER_FD_COUNT] = { -1, -1 };
 		struct err why = { 0 };
 		bool done = clone_one(scene, &packet, fds, &why) == 0;
@@ -94,5 +82,5 @@ _Noreturn void zygote_run(int control, pid_t broker, struct scene *scene)
 		fd_close(&fds[ANSWER_STATUS]);
 		packet_deinit(&packet);
 	}
-	_exit(0);
+	_exit(rc == 0 ? 0 : 1);
 }

@@ -1,8 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/plan.h"
-#include "broker/roots.h"
 #include "broker/step.h"
 #include "tests/support/fixture.h"
 

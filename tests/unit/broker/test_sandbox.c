@@ -300,12 +300,25 @@ static void a_root_that_was_replaced_is_looked_at_again(void **state)
 	reap_all();
 }
 
+/* The first child of this process, -1 without one. */
+static pid_t first_child(void)
+{
+	FILE *file = fopen("/proc/thread-self/children", "re");
+	int pid = -1;
+
+	assert_non_null(file);
+	if (fscanf(file, "%d", &pid) != 1)
+		pid = -1;
+	(void)fclose(file);
+	return pid;
+}
+
 static void a_dead_zygote_is_replaced(void **state)
 {
 	struct sandbox_config config = in_desk();
 	struct sandbox *sandbox SCOPED(free_sandbox) = open_or_fail(&config);
 	const char *write[] = { "sh", "-c", "echo a > mine", NULL };
-	pid_t zygote = sandbox_zygote(sandbox);
+	pid_t zygote = first_child();
 
 	(void)state;
 	assert_true(zygote > 0);
@@ -313,7 +326,7 @@ static void a_dead_zygote_is_replaced(void **state)
 	assert_int_equal(waitpid(zygote, NULL, 0), zygote);
 	run_in(sandbox, write, desk);
 	assert_int_equal(did.status, 0);
-	assert_true(sandbox_zygote(sandbox) != zygote);
+	assert_true(first_child() > 0 && first_child() != zygote);
 	sandbox_close(TAKE(sandbox));
 	reap_all();
 }
