@@ -1,17 +1,8 @@
 #include "broker/broker.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "proto/wire/packet.h"
 #include "proto/wire/peer.h"
-#include "proto/wire/rpc.h"
 
 /* Signals, listener, peers in order, two for each command in order. */
 #define POLL_PEERS 2U
@@ -23,6 +14,11 @@ int64_t broker_now_ms(void)
 
 	(void)clock_gettime(CLOCK_BOOTTIME, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int exit_code(int wait_status)
+{
+	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
 void child_deinit(struct child *child)
@@ -47,67 +43,43 @@ static void reap_report(struct child *child)
 	struct child_report report = { 0 };
 	struct err err = { 0 };
 
-	while (!child->silent) {
+	while (child->started.status_fd >= 0) {
 		if (sandbox_report(&child->started, &report, &err) < 0) {
 			log_error("child_report", "child=%.8s why='%s'", child->id, err.text);
 			kill_tree(child);
 			report.event = CHILD_GONE;
 		}
-		switch ((enum child_event)report.event) {
-		case CHILD_NOTHING:
+		if (report.event == CHILD_NOTHING)
 			return;
-		case CHILD_EXECUTED:
-			child->executed = true;
+		child->executed |= report.event == CHILD_EXECUTED;
+		if (report.event == CHILD_EXECUTED)
 			(void)ticket_answer(&child->ticket, &result, NULL, &err);
-			break;
-		case CHILD_FAILED:
+		else if (report.event == CHILD_FAILED)
 			(void)ticket_answer(&child->ticket, NULL, NULL, &report.err);
-			break;
-		case CHILD_EXITED:
+		else if (report.event == CHILD_EXITED)
 			child->wait_status = report.wait_status;
-			break;
-		case CHILD_GONE:
-		default:
-			child->silent = true;
-		}
+		else
+			fd_close(&child->started.status_fd);
 	}
 	(void)ERR_SET(&err, ERR_SYSTEM, "the command ended before it ran");
 	(void)ticket_answer(&child->ticket, NULL, NULL, &err);
 }
 
-/* As a shell counts: 128 + the signal. */
-static void tell_exit(const struct child *child)
-{
-	int status = child->wait_status;
-	int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-	int code = signal ? 128 + signal : WEXITSTATUS(status);
-	struct broker_child_exited params = { .child = child->id, .code = code, .signal = signal };
-
-	log_info("child_exited", "child=%.8s code=%d", child->id, code);
-	if (child->peer)
-		peer_notify(child->peer, BROKER_METHOD_CHILD_EXITED, &params);
-}
-
 /* Its tree is gone. */
 static void reap_gone(struct child *child)
 {
+	struct broker_child_exited params = { .child = child->id };
+
 	reap_report(child); /* what was said before the end */
-	child->silent = true;
+	fd_close(&child->started.status_fd);
 	reap_report(child); /* nobody is left to say more: whoever waits is told that */
 	child->gone = true;
-	if (child->executed)
-		tell_exit(child);
-}
-
-struct child *reap_find(struct broker *broker, const struct peer *peer, const char *id)
-{
-	for (size_t i = 0; i < broker->child_count; i++) {
-		struct child *child = &broker->children[i];
-
-		if (!child->gone && child->peer == peer && id_equal(child->id, id))
-			return child;
-	}
-	return NULL;
+	if (!child->executed)
+		return;
+	params.signal = WIFSIGNALED(child->wait_status) ? WTERMSIG(child->wait_status) : 0;
+	params.code = exit_code(child->wait_status);
+	log_info("child_exited", "child=%.8s code=%d", child->id, (int)params.code);
+	peer_notify(child->peer, BROKER_METHOD_CHILD_EXITED, &params);
 }
 
 void reap_kill(struct broker *broker, const struct peer *peer, const struct ceiling *ceiling)
@@ -127,28 +99,6 @@ void reap_kill(struct broker *broker, const struct peer *peer, const struct ceil
 	}
 }
 
-/* Collects every process that has ended. */
-static void reap_zombies(struct broker *broker)
-{
-	int status = 0;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == broker->daemon.pid)
-			daemon_ended(broker, status);
-	}
-}
-
-static void reap_sweep(struct broker *broker)
-{
-	for (size_t i = broker->child_count; i-- > 0;) {
-		if (!broker->children[i].gone)
-			continue;
-		child_deinit(&broker->children[i]);
-		broker->children[i] = broker->children[--broker->child_count];
-	}
-}
-
 void broker_close_ceiling(struct broker *broker, struct ceiling *ceiling)
 {
 	log_info("ceiling_closed", "ceiling=%.8s", ceiling->id);
@@ -160,10 +110,15 @@ void broker_close_ceiling(struct broker *broker, struct ceiling *ceiling)
 struct peer *broker_add_peer(struct broker *broker, int sock, enum broker_role role,
 			     struct err *err)
 {
-	struct peer *peer = peer_new(sock, role, ++broker->peer_number, err);
+	int fd SCOPED(fd_close) = sock;
+	struct peer *peer = fd_set_nonblock(fd, err) < 0 ? NULL : malloc(sizeof *peer);
 
-	if (peer)
+	if (peer) {
+		*peer = (struct peer){ ++broker->peer_number, fd_take(&fd), .role = role };
 		broker->peers[broker->peer_count++] = peer;
+	} else if (err->code == ERR_NONE) {
+		(void)ERR_NOMEM_SET(err);
+	}
 	return peer;
 }
 
@@ -208,14 +163,20 @@ static void accept_one(struct broker *broker)
 static void on_signals(struct broker *broker)
 {
 	struct signalfd_siginfo info = { 0 };
+	int status = 0;
+	pid_t pid;
 
 	while (read(broker->signals, &info, sizeof info) == (ssize_t)sizeof info) {
 		if (info.ssi_signo == SIGCHLD)
 			continue; /* many ends, one signal: collected below */
 		log_info("signal", "number=%u", info.ssi_signo);
-		daemon_shut(broker);
+		broker->stop = true;
+		daemon_terminate(broker, SIGTERM);
 	}
-	reap_zombies(broker);
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == broker->daemon.pid)
+			daemon_ended(broker, status);
+	}
 }
 
 static size_t watch(const struct broker *broker, struct pollfd *fds)
@@ -228,11 +189,10 @@ static size_t watch(const struct broker *broker, struct pollfd *fds)
 		fds[count++] = (struct pollfd){ .fd = broker->peers[i]->fd,
 						.events = peer_events(broker->peers[i]) };
 	for (size_t i = 0; i < broker->child_count; i++) {
-		const struct child *child = &broker->children[i];
+		const struct started *started = &broker->children[i].started;
 
-		fds[count++] = (struct pollfd){ .fd = child->silent ? -1 : child->started.status_fd,
-						.events = POLLIN };
-		fds[count++] = (struct pollfd){ .fd = child->started.pidfd, .events = POLLIN };
+		fds[count++] = (struct pollfd){ .fd = started->status_fd, .events = POLLIN };
+		fds[count++] = (struct pollfd){ .fd = started->pidfd, .events = POLLIN };
 	}
 	return count;
 }
@@ -241,6 +201,7 @@ static size_t watch(const struct broker *broker, struct pollfd *fds)
 static void dispatch(struct broker *broker, const struct pollfd *fds, size_t count)
 {
 	size_t peers = broker->peer_count;
+	struct child *child = broker->children;
 
 	if (fds[0].revents)
 		on_signals(broker);
@@ -251,36 +212,17 @@ static void dispatch(struct broker *broker, const struct pollfd *fds, size_t cou
 		if (events && peer_receive(broker->peers[i], events, &packet))
 			serve_packet(broker, broker->peers[i], &packet);
 	}
-	for (size_t i = POLL_PEERS + peers; i < count; i++) {
-		size_t which = i - POLL_PEERS - peers;
-		struct child *child = &broker->children[which / 2];
-
-		if (fds[i].revents && which % 2 == 0)
+	for (size_t i = POLL_PEERS + peers; i < count; i += 2, child++) {
+		if (fds[i].revents)
 			reap_report(child);
-		else if (fds[i].revents)
+		if (fds[i + 1].revents)
 			reap_gone(child);
 	}
 	if (fds[1].revents)
 		accept_one(broker);
 }
 
-/* Ends what depends on a peer that has gone. */
-static void lose(struct broker *broker, struct peer *peer)
-{
-	reap_kill(broker, peer, NULL);
-	for (size_t i = broker->ceilings.count; i-- > 0;) {
-		struct ceiling *ceiling = broker->ceilings.items[i];
-		bool own = ceiling->owner == peer;
-
-		if (own)
-			ceiling->owner = NULL;
-		if (ceiling->open.keep ? peer->role == BROKER_ROLE_DAEMON : own)
-			broker_close_ceiling(broker, ceiling);
-	}
-	daemon_lost(broker, peer);
-	peer_free(peer);
-}
-
+/* Frees the peers that are dead, with what depends on them, and the commands that are gone. */
 static void sweep(struct broker *broker)
 {
 	for (size_t i = broker->peer_count; i-- > 0;) {
@@ -289,10 +231,25 @@ static void sweep(struct broker *broker)
 		if (!peer->dead)
 			continue;
 		broker->peers[i] = broker->peers[--broker->peer_count];
-		lose(broker, peer);
+		reap_kill(broker, peer, NULL);
+		for (size_t k = broker->ceilings.count; k-- > 0;) {
+			struct ceiling *ceiling = broker->ceilings.items[k];
+			bool own = ceiling->owner == peer;
+
+			ceiling->owner = own ? NULL : ceiling->owner;
+			if (ceiling->open.keep ? peer->role == BROKER_ROLE_DAEMON : own)
+				broker_close_ceiling(broker, ceiling);
+		}
+		daemon_lost(broker, peer);
+		peer_free(peer);
 		i = broker->peer_count; /* its farewells may have ended another */
 	}
-	reap_sweep(broker);
+	for (size_t i = broker->child_count; i-- > 0;) {
+		if (!broker->children[i].gone)
+			continue;
+		child_deinit(&broker->children[i]);
+		broker->children[i] = broker->children[--broker->child_count];
+	}
 }
 
 /* Grants and agentd have their hours. */
@@ -302,10 +259,8 @@ static void tick(struct broker *broker)
 	struct broker_grant_answered params = { .grant = id, .state = BROKER_GRANT_STATE_EXPIRED };
 	int64_t now_ms = broker_now_ms();
 
-	while (grants_expire(&broker->grants, now_ms, id)) {
-		if (broker->daemon.peer)
-			peer_notify(broker->daemon.peer, BROKER_METHOD_GRANT_ANSWERED, &params);
-	}
+	while (grants_expire(&broker->grants, now_ms, id))
+		peer_notify(broker->daemon.peer, BROKER_METHOD_GRANT_ANSWERED, &params);
 	daemon_tick(broker, now_ms);
 }
 
@@ -313,21 +268,11 @@ static int wait_ms(const struct broker *broker)
 {
 	const struct grant *grant = grants_next(&broker->grants);
 	int64_t grant_ms = grant ? grant->expires_ms : INT64_MAX;
-	int64_t daemon_ms = daemon_next_ms(&broker->daemon);
-	int64_t left_ms = (grant_ms < daemon_ms ? grant_ms : daemon_ms) - broker_now_ms();
+	int64_t daemon_ms = broker->daemon.deadline_ms;
+	int64_t left_ms =
+		(daemon_ms && daemon_ms < grant_ms ? daemon_ms : grant_ms) - broker_now_ms();
 
 	return left_ms > INT32_MAX ? -1 : left_ms > 0 ? (int)left_ms : 0;
-}
-
-static void finish(struct broker *broker)
-{
-	for (size_t i = 0; i < broker->peer_count; i++)
-		broker->peers[i]->dead = true;
-	sweep(broker);
-	while (broker->ceilings.count > 0)
-		broker_close_ceiling(broker, broker->ceilings.items[0]);
-	while (broker->child_count > 0)
-		child_deinit(&broker->children[--broker->child_count]);
 }
 
 int broker_run(struct broker *broker, struct err *err)
@@ -335,7 +280,7 @@ int broker_run(struct broker *broker, struct err *err)
 	struct pollfd fds[POLL_MAX];
 	int rc = 0;
 
-	while (!broker->stop && rc == 0) {
+	while (rc == 0 && !(broker->stop && broker->daemon.state == DAEMON_OFF)) {
 		size_t count = watch(broker, fds);
 		/* Nothing falls due then: grants and deadlines are agentd's. */
 		bool idle = broker->peer_count == 0 && broker->child_count == 0 &&
@@ -354,6 +299,12 @@ int broker_run(struct broker *broker, struct err *err)
 		tick(broker);
 		sweep(broker); /* whom the news has ended */
 	}
-	finish(broker);
+	for (size_t i = 0; i < broker->peer_count; i++)
+		broker->peers[i]->dead = true;
+	sweep(broker);
+	while (broker->ceilings.count > 0)
+		broker_close_ceiling(broker, broker->ceilings.items[0]);
+	while (broker->child_count > 0)
+		child_deinit(&broker->children[--broker->child_count]);
 	return rc;
 }

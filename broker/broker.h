@@ -21,8 +21,10 @@
  */
 #pragma once
 
-#include "proto/base/fd.h"
-#include "proto/base/log.h"
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "broker/grant.h"
 #include "broker/sandbox.h"
@@ -33,12 +35,11 @@ struct child {
 	enum broker_role role;         /* of who started it */
 	struct peer *peer;             /* who started it; NULL when gone */
 	const struct ceiling *ceiling; /* NULL when closed */
-	struct started started;
-	struct ticket ticket; /* until it has executed or failed */
-	int wait_status;      /* SIGKILL until it is known: without a report it was killed */
+	struct started started;        /* status_fd -1: no more reports will come */
+	struct ticket ticket;          /* until it has executed or failed */
+	int wait_status; /* SIGKILL until it is known: without a report it was killed */
 	bool executed;
-	bool silent; /* no more reports will come */
-	bool gone;   /* nothing of it is left; freed by the sweep */
+	bool gone; /* nothing of it is left; freed by the sweep */
 };
 
 #define DAEMON_FD 3           /* its end of the socket pair */
@@ -51,14 +52,12 @@ enum daemon_state { DAEMON_OFF, DAEMON_STARTING, DAEMON_READY, DAEMON_STOPPING, 
 /* Zeroed: off. */
 struct daemon {
 	enum daemon_state state;
-	pid_t pid;         /* 0 when there is none */
-	struct peer *peer; /* its connection, NULL when that is gone */
-	struct ticket waiters[DAEMON_WAITERS_MAX];
-	size_t waiter_count;
-	int64_t deadline_ms; /* of STARTING and STOPPING */
-	int code;            /* of CLEARING: how it ended */
-	bool was_ready;      /* clients were told that it runs */
-	bool end_broker;     /* once it is gone */
+	pid_t pid;                                 /* 0 when there is none */
+	struct peer *peer;                         /* its connection, NULL when that is gone */
+	struct ticket waiters[DAEMON_WAITERS_MAX]; /* free without an id */
+	int64_t deadline_ms;                       /* of STARTING and STOPPING; otherwise 0 */
+	int code;                                  /* of CLEARING: how it ended */
+	bool was_ready;                            /* clients were told that it runs */
 };
 
 struct broker_options {
@@ -80,7 +79,7 @@ struct broker {
 	struct ceilings ceilings;
 	struct grants grants;
 	struct daemon daemon;
-	bool stop; /* end after this round */
+	bool stop; /* end as soon as agentd is off */
 };
 
 /* Serves until it is told to end; listener and signals are there. Kills every command then. */
@@ -96,12 +95,12 @@ int64_t broker_now_ms(void);
 /* Ends a ceiling's commands and drops its grants and the ceiling itself. */
 void broker_close_ceiling(struct broker *broker, struct ceiling *ceiling);
 
+/* As a shell counts: 128 + the signal. */
+int exit_code(int wait_status);
+
 void child_deinit(struct child *child); /* does not kill */
 
-/* A command that this connection started and that still runs; NULL when there is none. */
-struct child *reap_find(struct broker *broker, const struct peer *peer, const char *id);
-
-/* Kills the trees that hang on what has gone; the other argument is NULL. */
+/* Kills the trees that hang on what has gone; any argument may be NULL. */
 void reap_kill(struct broker *broker, const struct peer *peer, const struct ceiling *ceiling);
 
 /* The methods of serve_handlers that are about agentd. */
@@ -114,7 +113,6 @@ int daemon_ready(struct call *call, struct err *err);
 void daemon_ended(struct broker *broker, int wait_status);
 void daemon_lost(struct broker *broker, const struct peer *peer);
 void daemon_tick(struct broker *broker, int64_t now_ms);
-int64_t daemon_next_ms(const struct daemon *daemon); /* when time matters; INT64_MAX for never */
 
-/* Asks it to end; then the broker ends. */
-void daemon_shut(struct broker *broker);
+/* Where it runs: ends its commands, signals it, and kills it when it then takes too long. */
+void daemon_terminate(struct broker *broker, int signal);

@@ -1,9 +1,5 @@
 #include "broker/ceiling.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 
 #include "broker/sandbox.h"
@@ -61,10 +57,8 @@ void ceilings_drop(struct ceilings *ceilings, struct ceiling *ceiling)
 		if (ceilings->items[i] == ceiling)
 			ceilings->items[i] = ceilings->items[--ceilings->count];
 	}
-	for (size_t mode = 0; mode < SANDBOX_MODE_COUNT; mode++) {
-		sandbox_close(ceiling->sandboxes[mode][0]);
-		sandbox_close(ceiling->sandboxes[mode][1]);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(ceiling->sandboxes); i++)
+		sandbox_close(ceiling->sandboxes[i]);
 	kept_deinit(&ceiling->kept);
 	free(ceiling);
 }
@@ -95,7 +89,7 @@ struct sandbox *ceiling_sandbox(struct ceiling *ceiling, enum sandbox_mode mode,
 				const char *const folders[BROKER_FOLDERS], struct err *err)
 {
 	const struct broker_ceiling_open *open = &ceiling->open;
-	struct sandbox **place = &ceiling->sandboxes[mode][network ? 1 : 0];
+	struct sandbox **place = &ceiling->sandboxes[2 * mode + (network ? 1 : 0)];
 	struct sandbox_config config = {
 		.mode = mode,
 		.network = network,

@@ -27,7 +27,7 @@ struct ceiling {
 	const struct peer *owner;        /* the connection that opened it; NULL when that is gone */
 	struct kept kept;                /* what `open` borrows from */
 	struct broker_ceiling_open open; /* as it was asked for; full access has the network */
-	struct sandbox *sandboxes[SANDBOX_MODE_COUNT][2];
+	struct sandbox *sandboxes[2 * SANDBOX_MODE_COUNT];
 };
 
 struct ceilings {

@@ -1,29 +1,24 @@
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "broker/broker.h"
 
 static int wait_for(struct call *call, struct err *err)
 {
-	struct daemon *daemon = &call->broker->daemon;
+	for (size_t i = 0; i < DAEMON_WAITERS_MAX; i++) {
+		struct ticket *waiter = &call->broker->daemon.waiters[i];
 
-	if (daemon->waiter_count == DAEMON_WAITERS_MAX)
-		return ERR_SET(err, ERR_LIMIT, "more than %d requests wait", DAEMON_WAITERS_MAX);
-	daemon->waiters[daemon->waiter_count++] = call->ticket;
-	call->ticket.id = NULL;
-	return 0;
+		if (!waiter->id) {
+			*waiter = call->ticket;
+			call->ticket.id = NULL;
+			return 0;
+		}
+	}
+	return ERR_SET(err, ERR_LIMIT, "more than %d requests wait", DAEMON_WAITERS_MAX);
 }
 
 /* Tells those who wait with this method: the result, or (NULL) the failure. */
 static void wake(struct daemon *daemon, enum broker_method method, const void *result,
 		 struct err *err)
 {
-	for (size_t i = 0; i < daemon->waiter_count; i++) {
+	for (size_t i = 0; i < DAEMON_WAITERS_MAX; i++) {
 		if (daemon->waiters[i].method == &broker_methods[method])
 			(void)ticket_answer(&daemon->waiters[i], result, NULL, err);
 	}
@@ -53,26 +48,27 @@ static _Noreturn void become(const struct broker_options *options, int sock)
 static int launch(struct broker *broker, struct err *err)
 {
 	struct daemon *daemon = &broker->daemon;
+	int ours SCOPED(fd_close) = -1;
 	int theirs SCOPED(fd_close) = -1;
 	int pair[2];
+	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return ERR_SYS(err, errno, "socketpair");
+	ours = pair[0];
 	theirs = pair[1];
-	*daemon = (struct daemon){ 0 };
-	daemon->peer = broker_add_peer(broker, pair[0], BROKER_ROLE_DAEMON, err);
-	if (!daemon->peer)
-		return err->code;
-	daemon->pid = fork();
-	if (daemon->pid == 0)
+	pid = fork();
+	if (pid == 0)
 		become(&broker->options, theirs);
-	if (daemon->pid < 0) {
-		daemon->pid = 0;
-		peer_end(daemon->peer, "agentd cannot be started");
+	if (pid < 0)
 		return ERR_SYS(err, errno, "fork");
-	}
-	daemon->state = DAEMON_STARTING;
+	*daemon = (struct daemon){ .state = DAEMON_STARTING, .pid = pid };
 	daemon->deadline_ms = broker_now_ms() + DAEMON_START_MS;
+	daemon->peer = broker_add_peer(broker, fd_take(&ours), BROKER_ROLE_DAEMON, err);
+	if (!daemon->peer) {
+		daemon_terminate(broker, SIGKILL);
+		return err->code;
+	}
 	log_info("daemon_start", "pid=%d peer=%u lockdown=%s", (int)daemon->pid,
 		 daemon->peer->number, broker->options.no_lockdown ? "OFF" : "on");
 	return 0;
@@ -93,7 +89,7 @@ int daemon_start(struct call *call, struct err *err)
 }
 
 /* Its number is its own as long as we have not collected it. */
-static void terminate(struct broker *broker, int signal)
+void daemon_terminate(struct broker *broker, int signal)
 {
 	struct daemon *daemon = &broker->daemon;
 
@@ -102,8 +98,7 @@ static void terminate(struct broker *broker, int signal)
 	if (daemon->state != DAEMON_STOPPING)
 		daemon->deadline_ms = broker_now_ms() + DAEMON_STOP_MS;
 	daemon->state = DAEMON_STOPPING;
-	if (daemon->peer)
-		reap_kill(broker, daemon->peer, NULL);
+	reap_kill(broker, daemon->peer, NULL);
 	if (kill(daemon->pid, signal) < 0)
 		log_error("daemon_signal", "why='%s'", strerrordesc_np(errno));
 }
@@ -114,22 +109,11 @@ int daemon_stop(struct call *call, struct err *err)
 	const struct broker_daemon_stop *params = call->params;
 	struct broker_daemon_stop_result result = { .stopped = false };
 
-	if (broker->daemon.state == DAEMON_OFF) {
-		broker->stop = broker->stop || params->broker;
-		return ticket_answer(&call->ticket, &result, NULL, err);
-	}
-	if (wait_for(call, err) < 0)
+	if (broker->daemon.state != DAEMON_OFF && wait_for(call, err) < 0)
 		return err->code;
-	broker->daemon.end_broker = broker->daemon.end_broker || params->broker;
-	terminate(broker, SIGTERM);
-	return 0;
-}
-
-void daemon_shut(struct broker *broker)
-{
-	broker->daemon.end_broker = true;
-	broker->stop = broker->stop || broker->daemon.state == DAEMON_OFF;
-	terminate(broker, SIGTERM);
+	broker->stop |= params->broker;
+	daemon_terminate(broker, SIGTERM);
+	return ticket_answer(&call->ticket, &result, NULL, err); /* unless it waits */
 }
 
 int daemon_status(struct call *call, struct err *err)
@@ -154,9 +138,9 @@ int daemon_ready(struct call *call, struct err *err)
 	if (daemon->state != DAEMON_STARTING)
 		return ERR_SET(err, ERR_STATE, "not while it is started");
 	daemon->state = DAEMON_READY;
+	daemon->deadline_ms = 0;
 	daemon->was_ready = true;
 	wake(daemon, BROKER_METHOD_DAEMON_START, &result, err);
-	daemon->waiter_count = 0; /* who waits for its end has made it STOPPING */
 	return 0;
 }
 
@@ -165,14 +149,14 @@ void daemon_ended(struct broker *broker, int wait_status)
 	struct daemon *daemon = &broker->daemon;
 	struct err err = { 0 };
 
-	daemon->code =
-		WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+	daemon->code = exit_code(wait_status);
 	(void)ERR_SET(&err, ERR_SYSTEM,
 		      "agentd ended with status %d before it was ready; the log says why",
 		      daemon->code);
 	log_info("daemon_ended", "pid=%d code=%d", (int)daemon->pid, daemon->code);
 	daemon->pid = 0;
 	daemon->state = DAEMON_CLEARING;
+	daemon->deadline_ms = 0;
 	if (daemon->peer)
 		peer_end(daemon->peer, "agentd ended");
 	wake(daemon, BROKER_METHOD_DAEMON_START, NULL, &err);
@@ -182,54 +166,38 @@ void daemon_lost(struct broker *broker, const struct peer *peer)
 {
 	struct daemon *daemon = &broker->daemon;
 
-	for (size_t i = 0; i < daemon->waiter_count; i++) {
+	for (size_t i = 0; i < DAEMON_WAITERS_MAX; i++) {
 		if (daemon->waiters[i].peer == peer)
 			ticket_drop(&daemon->waiters[i]);
 	}
 	if (daemon->peer != peer)
 		return;
 	daemon->peer = NULL;
-	terminate(broker, SIGKILL);
-}
-
-/* It and all that it had is gone. */
-static void settle(struct broker *broker)
-{
-	struct daemon *daemon = &broker->daemon;
-	struct broker_daemon_gone gone = { .code = daemon->code };
-	struct broker_daemon_stop_result result = { .stopped = true };
-	struct err err = { 0 };
-
-	daemon->state = DAEMON_OFF;
-	for (size_t i = 0; daemon->was_ready && i < broker->peer_count; i++) {
-		if (broker->peers[i]->greeted)
-			peer_notify(broker->peers[i], BROKER_METHOD_DAEMON_GONE, &gone);
-	}
-	wake(daemon, BROKER_METHOD_DAEMON_STOP, &result, &err);
-	daemon->waiter_count = 0;
-	broker->stop = broker->stop || daemon->end_broker;
+	daemon_terminate(broker, SIGKILL);
 }
 
 void daemon_tick(struct broker *broker, int64_t now_ms)
 {
 	struct daemon *daemon = &broker->daemon;
+	struct broker_daemon_gone gone = { .code = daemon->code };
+	struct broker_daemon_stop_result result = { .stopped = true };
 	bool cleared = daemon->state == DAEMON_CLEARING && !daemon->peer;
+	struct err err = { 0 };
 
 	for (size_t i = 0; i < broker->child_count; i++)
 		cleared = cleared && broker->children[i].role != BROKER_ROLE_DAEMON;
-	if (cleared)
-		settle(broker);
-	if (now_ms < daemon_next_ms(daemon))
+	if (cleared) { /* it and all that it had is gone */
+		daemon->state = DAEMON_OFF;
+		for (size_t i = 0; daemon->was_ready && i < broker->peer_count; i++) {
+			if (broker->peers[i]->greeted)
+				peer_notify(broker->peers[i], BROKER_METHOD_DAEMON_GONE, &gone);
+		}
+		wake(daemon, BROKER_METHOD_DAEMON_STOP, &result, &err);
+	}
+	if (daemon->deadline_ms == 0 || now_ms < daemon->deadline_ms)
 		return;
 	log_warn("daemon_killed", "pid=%d why='%s'", (int)daemon->pid,
 		 daemon->state == DAEMON_STARTING ? "not ready in time" : "does not end");
 	daemon->deadline_ms = now_ms + DAEMON_STOP_MS;
-	terminate(broker, SIGKILL);
-}
-
-int64_t daemon_next_ms(const struct daemon *daemon)
-{
-	return daemon->state == DAEMON_STARTING || daemon->state == DAEMON_STOPPING
-		       ? daemon->deadline_ms
-		       : INT64_MAX;
+	daemon_terminate(broker, SIGKILL);
 }

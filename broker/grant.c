@@ -1,10 +1,5 @@
 #include "broker/grant.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "proto/base/str.h"
-
 void grant_deinit(struct grant *grant)
 {
 	kept_deinit(&grant->kept);
@@ -14,7 +9,7 @@ void grant_deinit(struct grant *grant)
 
 static size_t bytes_of(const struct grant *grant)
 {
-	return sizeof *grant + spec_bytes(&grant->record) +
+	return sizeof *grant + spec_bytes(&grant->record.argv) + spec_bytes(&grant->record.env) +
 	       (grant->input ? strlen(grant->input) : 0) +
 	       (grant->record.reason ? strlen(grant->record.reason) : 0);
 }

@@ -1,22 +1,10 @@
 /*
  * main.c - agent-broker: options, start checks, the socket; then broker_run().
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
-
-#include "proto/base/str.h"
 
 #include "broker/broker.h"
 
@@ -180,9 +168,7 @@ int main(int argc, char *argv[])
 	if (argc == 2 && str_eq(argv[1], "--help"))
 		return puts(usage) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	log_open("agent-broker", LOG_INFO);
-	rc = parse_options(&broker.options, argv, &err);
-	if (rc == 0)
-		rc = serve(&broker, &err);
+	rc = parse_options(&broker.options, argv, &err) < 0 ? (int)err.code : serve(&broker, &err);
 	log_event(rc < 0 ? LOG_ERROR : LOG_INFO, "end", "why='%s'",
 		  rc < 0 ? err.text : "nothing is left to do");
 	tell_ready(err.text);

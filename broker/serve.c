@@ -1,36 +1,12 @@
 #include "broker/serve.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/sockios.h>
-#include <poll.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "proto/base/buf.h"
-#include "proto/base/fd.h"
-#include "proto/base/log.h"
-#include "proto/base/str.h"
 #include "proto/wire/json.h"
-#include "proto/wire/packet.h"
-#include "proto/wire/rpc.h"
 
 /* What a packet holds besides the result: the envelope, and an id of at most RPC_ID_MAX bytes. */
 #define RESULT_MAX (BROKER_PACKET_MAX - 1024)
-
-struct peer *peer_new(int sock, enum broker_role role, unsigned number, struct err *err)
-{
-	int fd SCOPED(fd_close) = sock;
-	struct peer *peer = fd_set_nonblock(fd, err) < 0 ? NULL : malloc(sizeof *peer);
-
-	if (peer)
-		*peer = (struct peer){ .number = number, .fd = fd_take(&fd), .role = role };
-	else if (err->code == ERR_NONE)
-		(void)ERR_NOMEM_SET(err);
-	return peer;
-}
 
 void peer_free(struct peer *peer)
 {
@@ -91,9 +67,10 @@ void peer_notify(struct peer *peer, enum broker_method method, const void *param
 {
 	const struct wire_method *row = &broker_methods[method];
 	struct err err = { 0 };
-	json_t *encoded = codec_encode(row->params, params, &err);
+	json_t *encoded = peer ? codec_encode(row->params, params, &err) : NULL;
 
-	if (!encoded || peer_send(peer, rpc_notification(row->name, encoded), -1, &err) < 0)
+	if (peer &&
+	    (!encoded || peer_send(peer, rpc_notification(row->name, encoded), -1, &err) < 0))
 		peer_end(peer, err.text);
 }
 
@@ -191,10 +168,14 @@ static int merge(json_t *params, int fd, struct err *err)
 	return 0;
 }
 
-static int check(const struct wire_method *method, const struct call *call, size_t inside,
-		 struct err *err)
+static int run(struct call *call, struct err *err)
 {
 	const struct peer *peer = call->peer;
+	const struct wire_method *method = call->ticket.method;
+	json_t *params = call->kept.message;
+	bool has_input = json_is_true(json_object_get(params, "has_input"));
+	size_t inside = method->fds_min + (has_input ? 1 : 0);
+	void *decoded;
 
 	if (!method->name)
 		return ERR_SET(err, ERR_NOTFOUND, "there is no method of this name");
@@ -207,19 +188,6 @@ static int check(const struct wire_method *method, const struct call *call, size
 	    call->fd_count > method->fds_max)
 		return ERR_SET(err, ERR_INVALID, "%zu descriptors instead of %zu", call->fd_count,
 			       inside);
-	return 0;
-}
-
-static int run(struct call *call, struct err *err)
-{
-	json_t *params = call->kept.message;
-	const struct wire_method *method = call->ticket.method;
-	bool has_input = json_is_true(json_object_get(params, "has_input"));
-	size_t inside = method->fds_min + (has_input ? 1 : 0);
-	void *decoded;
-
-	if (check(method, call, inside, err) < 0)
-		return err->code;
 	if (call->fd_count > inside && merge(params, call->fds[inside], err) < 0)
 		return ERR_WRAP(err, "sealed spec");
 	decoded = arena_alloc(&call->kept.arena, method->params->size, err);
@@ -240,7 +208,6 @@ void serve_packet(struct broker *broker, struct peer *peer, struct packet *packe
 		.broker = broker, .peer = peer, .fds = packet->fds, .fd_count = packet->fd_count
 	};
 	size_t row;
-	int rc;
 
 	if (!message || rpc_parse(&rpc, message, &err) < 0 || rpc.kind != RPC_REQUEST) {
 		log_warn("violation", "peer=%u why='%s'", peer->number,
@@ -252,7 +219,6 @@ void serve_packet(struct broker *broker, struct peer *peer, struct packet *packe
 	call.ticket = (struct ticket){ peer, json_incref(rpc.id), &broker_methods[row] };
 	call.kept.message = rpc.params ? json_incref(rpc.params) : json_object();
 	peer->in_flight++;
-	rc = run(&call, &err);
-	(void)ticket_answer(&call.ticket, rc < 0 ? NULL : nothing, NULL, &err);
+	(void)ticket_answer(&call.ticket, run(&call, &err) < 0 ? NULL : nothing, NULL, &err);
 	kept_deinit(&call.kept);
 }

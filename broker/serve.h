@@ -14,11 +14,18 @@
  */
 #pragma once
 
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include "proto/base/fd.h"
+#include "proto/base/log.h"
+#include "proto/wire/packet.h"
+#include "proto/wire/rpc.h"
+
 #include "broker/spec.h"
 
 struct broker;
-struct buf;
-struct packet;
 
 #define PEER_FLIGHT_MAX 32U   /* requests without an answer; then the peer is not read */
 #define PEER_UNREAD_MAX 65536 /* bytes not read by it, by the kernel's count; likewise */
@@ -33,8 +40,6 @@ struct peer {
 	size_t in_flight;
 };
 
-/* Takes the socket in any case; `number` names it in the log. NULL on failure. */
-struct peer *peer_new(int sock, enum broker_role role, unsigned number, struct err *err) MUST_CHECK;
 void peer_free(struct peer *peer);
 
 /* What to poll for; and what to do about it: whether a packet came. */
@@ -47,7 +52,7 @@ bool peer_receive(struct peer *peer, short events, struct packet *packet);
  */
 int peer_send(struct peer *peer, json_t *message, int fd, struct err *err) MUST_CHECK;
 
-/* Tells it something that it has not asked for. */
+/* Tells it something that it has not asked for; nobody (NULL) is told nothing. */
 void peer_notify(struct peer *peer, enum broker_method method, const void *params);
 
 /* Marks it dead, once, with a line in the log. */

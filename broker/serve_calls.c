@@ -1,10 +1,3 @@
-#include <signal.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "proto/base/buf.h"
-#include "proto/base/str.h"
-
 #include "broker/broker.h"
 #include "broker/order.h"
 #include "broker/probe.h"
@@ -81,12 +74,11 @@ static int serve_ceiling_open(struct call *call, struct err *err)
 	if (ceilings_add(ceilings, call->params, &call->kept, call->peer, &ceiling, err) < 0)
 		return err->code;
 	result.ceiling = ceiling->id;
-	if (describe(call, ceiling, &policy, roots, err) < 0 ||
-	    ticket_answer(&call->ticket, &result, NULL, err) < 0) {
-		ceilings_drop(ceilings, ceiling);
-		return err->code;
-	}
-	return 0;
+	if (describe(call, ceiling, &policy, roots, err) == 0 &&
+	    ticket_answer(&call->ticket, &result, NULL, err) == 0)
+		return 0;
+	ceilings_drop(ceilings, ceiling);
+	return err->code;
 }
 
 static int serve_ceiling_show(struct call *call, struct err *err)
@@ -155,61 +147,56 @@ static int launch(struct call *call, struct ceiling *ceiling,
 	return 0;
 }
 
-/* Runs what was stored and answered, not what is asked for now. */
-static int launch_granted(struct call *call, struct ceiling *ceiling, struct err *err)
-{
-	const struct broker_child_start *params = call->params;
-	struct grants *grants = &call->broker->grants;
-	const struct grant *grant = NULL;
-	int rc;
-
-	if (call->peer->role != BROKER_ROLE_DAEMON)
-		return ERR_SET(err, ERR_DENIED, "grants are agentd's to use");
-	if (params->argv.items || params->env.items || params->cwd)
-		return ERR_SET(err, ERR_INVALID, "with a grant what was stored runs, and no other");
-	rc = grants_use(grants, params->grant, ceiling->id, broker_now_ms(), &grant, err);
-	if (rc == 0)
-		rc = launch(call, ceiling, &grant->record, err);
-	grants_settle(grants, NULL);
-	return rc;
-}
-
 static int serve_child_start(struct call *call, struct err *err)
 {
 	const struct broker_child_start *params = call->params;
 	struct broker *broker = call->broker;
+	bool is_agentd = call->peer->role == BROKER_ROLE_DAEMON;
+	struct broker_grant_record spec = { .argv = params->argv, .env = params->env };
+	const struct grant *grant = NULL;
 	struct ceiling *ceiling;
-	struct broker_grant_record spec = { .argv = params->argv,
-					    .env = params->env,
-					    .cwd = params->cwd };
+	int rc;
 
 	if (broker->child_count >= BROKER_CHILDREN_MAX)
 		return ERR_SET(err, ERR_LIMIT, "more than %d commands", BROKER_CHILDREN_MAX);
-	if (call->peer->role == BROKER_ROLE_DAEMON && broker->daemon.state != DAEMON_READY)
+	if (is_agentd && broker->daemon.state != DAEMON_READY)
 		return ERR_SET(err, ERR_STATE, "agentd is not ready, or about to end");
 	ceiling = find(call, params->ceiling, CEILING_START, err);
 	if (!ceiling)
 		return err->code;
-	if (params->grant)
-		return launch_granted(call, ceiling, err);
-	spec.cwd = spec.cwd ? spec.cwd : ceiling->open.cwd;
-	spec.mode = ceiling->open.mode;
-	spec.network = ceiling->open.network;
-	if (spec_check(&spec, call->peer->role, err) < 0)
-		return err->code;
-	return launch(call, ceiling, &spec, err);
+	if (!params->grant) {
+		spec.cwd = params->cwd ? params->cwd : ceiling->open.cwd;
+		spec.mode = ceiling->open.mode;
+		spec.network = ceiling->open.network;
+		return spec_check(&spec, call->peer->role, err) < 0
+			       ? (int)err->code
+			       : launch(call, ceiling, &spec, err);
+	}
+	/* What was stored and answered runs, not what is asked for now. */
+	if (!is_agentd)
+		return ERR_SET(err, ERR_DENIED, "grants are agentd's to use");
+	if (params->argv.items || params->env.items || params->cwd)
+		return ERR_SET(err, ERR_INVALID, "with a grant what was stored runs, and no other");
+	rc = grants_use(&broker->grants, params->grant, ceiling->id, broker_now_ms(), &grant, err);
+	if (rc == 0)
+		rc = launch(call, ceiling, &grant->record, err);
+	grants_settle(&broker->grants, NULL);
+	return rc;
 }
 
 static int serve_child_kill(struct call *call, struct err *err)
 {
 	const struct broker_child_kill *params = call->params;
-	struct child *child = reap_find(call->broker, call->peer, params->child);
 
-	if (!child)
-		return ERR_SET(err, ERR_NOTFOUND, "no such command of this connection");
-	return params->signal == SIGKILL
-		       ? sandbox_kill(&child->started, err)
-		       : sandbox_signal(&child->started, (int)params->signal, err);
+	for (size_t i = 0; i < call->broker->child_count; i++) {
+		const struct child *child = &call->broker->children[i];
+
+		if (!child->gone && child->peer == call->peer && id_equal(child->id, params->child))
+			return params->signal == SIGKILL
+				       ? sandbox_kill(&child->started, err)
+				       : sandbox_signal(&child->started, (int)params->signal, err);
+	}
+	return ERR_SET(err, ERR_NOTFOUND, "no such command of this connection");
 }
 
 /* The stored input is shown to a person, so it must be text. */
@@ -281,17 +268,15 @@ static int serve_grant_list(struct call *call, struct err *err)
 static int serve_grant_answer(struct call *call, struct err *err)
 {
 	const struct broker_grant_answer *params = call->params;
-	struct peer *daemon = call->broker->daemon.peer;
 	struct broker_grant_answer_result result = { 0 };
+	struct broker_grant_answered news = { .grant = params->grant,
+					      .decision = params->decision };
 
 	if (grants_answer(&call->broker->grants, params, broker_now_ms(), &result.state, err) < 0)
 		return err->code;
 	/* agentd acts on this word, never on a client's. */
-	if (daemon)
-		peer_notify(daemon, BROKER_METHOD_GRANT_ANSWERED,
-			    &(struct broker_grant_answered){ .grant = params->grant,
-							     .state = result.state,
-							     .decision = params->decision });
+	news.state = result.state;
+	peer_notify(call->broker->daemon.peer, BROKER_METHOD_GRANT_ANSWERED, &news);
 	return ticket_answer(&call->ticket, &result, NULL, err);
 }
 

@@ -1,10 +1,5 @@
 #include "broker/spec.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "proto/base/str.h"
-
 /*
  * Names by which a program can be made to run code that its command line does not show; a final '*'
  * stands for the rest of a family. agentd may not set them: a person who reads a grant must not
@@ -55,23 +50,19 @@ static bool loads_code(const char *entry, size_t length)
 	return false;
 }
 
-static bool is_plain_name(const char *entry, size_t length)
-{
-	static const char plain[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
-
-	return strspn(entry, plain) == length && !(entry[0] >= '0' && entry[0] <= '9');
-}
-
 static int check_env(const struct wire_strings *env, bool trusted, struct err *err)
 {
+	static const char plain[] =
+		"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
+
 	for (size_t i = 0; i < env->count; i++) {
 		const char *entry = env->items[i];
 		size_t length = strcspn(entry, "=");
+		bool is_plain = strspn(entry, plain) == length && strspn(entry, "0123456789") == 0;
 
 		if (length == 0 || entry[length] != '=')
 			return ERR_SET(err, ERR_INVALID, "env[%zu]: not NAME=value", i);
-		if (!trusted && (!is_plain_name(entry, length) || loads_code(entry, length)))
+		if (!trusted && (!is_plain || loads_code(entry, length)))
 			return ERR_SET(err, ERR_DENIED,
 				       "env[%zu]: '%.*s' can make a program load code", i,
 				       (int)(length < 64 ? length : 64), entry);
@@ -79,18 +70,13 @@ static int check_env(const struct wire_strings *env, bool trusted, struct err *e
 	return 0;
 }
 
-static size_t bytes_of(const struct wire_strings *words)
+size_t spec_bytes(const struct wire_strings *words)
 {
 	size_t bytes = 0;
 
 	for (size_t i = 0; i < words->count; i++)
 		bytes += strlen(words->items[i]) + 1;
 	return bytes;
-}
-
-size_t spec_bytes(const struct broker_grant_record *spec)
-{
-	return bytes_of(&spec->argv) + bytes_of(&spec->env);
 }
 
 int spec_check(const struct broker_grant_record *spec, enum broker_role role, struct err *err)
@@ -101,14 +87,14 @@ int spec_check(const struct broker_grant_record *spec, enum broker_role role, st
 		return ERR_SET(err, ERR_INVALID, "cwd: not an absolute path");
 	if (spec->mode <= SANDBOX_MODE_NONE || spec->mode >= SANDBOX_MODE_COUNT)
 		return ERR_SET(err, ERR_INVALID, "mode: none");
-	if (spec_bytes(spec) > BROKER_SPEC_MAX)
+	if (spec_bytes(&spec->argv) + spec_bytes(&spec->env) > BROKER_SPEC_MAX)
 		return ERR_SET(err, ERR_LIMIT, "argv and env: more than %d bytes", BROKER_SPEC_MAX);
 	return check_env(&spec->env, role == BROKER_ROLE_CLIENT, err);
 }
 
 int spec_check_base(const struct wire_strings *base, struct err *err)
 {
-	if (bytes_of(base) > BROKER_SPEC_MAX)
+	if (spec_bytes(base) > BROKER_SPEC_MAX)
 		return ERR_SET(err, ERR_LIMIT, "env: more than %d bytes", BROKER_SPEC_MAX);
 	return check_env(base, true, err);
 }

@@ -3,11 +3,18 @@
  *
  * Pure: no I/O, no clock, no globals. A spec is what a grant's record says of a command: argv, env,
  * cwd, mode, network and input. It borrows its texts from a decoded message; what is stored keeps
- * that message with it.
+ * that message with it. Every file of this half includes this one, and through it what all need.
  */
 #pragma once
 
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "proto/base/err.h"
+#include "proto/base/str.h"
 #include "proto/wire/broker_gen.h"
 
 /* A decoded message that outlives its call. Zeroed: none. */
@@ -36,8 +43,8 @@ int spec_environment(struct wire_strings *out, const struct wire_strings *base,
 /* The value of a name in a list of NAME=value; NULL when it is not there. */
 const char *spec_env_value(const struct wire_strings *env, const char *name);
 
-/* Of argv and env, with the final NULs. */
-size_t spec_bytes(const struct broker_grant_record *spec);
+/* Of a list, with the final NULs. */
+size_t spec_bytes(const struct wire_strings *words);
 
 /*
  * Whether `now` is the command of `then`, but for the arguments behind the first `prefix`; with 0

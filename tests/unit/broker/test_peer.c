@@ -8,11 +8,12 @@
 #include "proto/base/fd.h"
 #include "proto/wire/packet.h"
 
-#include "broker/serve.h"
+#include "broker/broker.h"
 #include "tests/support/fixture.h"
 
 /* A peer, and the other end of its connection. */
 struct pair {
+	struct broker broker;
 	struct peer *peer;
 	int far;
 };
@@ -24,7 +25,8 @@ static void pair_open(struct pair *pair)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
 	pair->far = ends[1];
-	pair->peer = peer_new(ends[0], BROKER_ROLE_CLIENT, 1, &err);
+	pair->broker = (struct broker){ 0 };
+	pair->peer = broker_add_peer(&pair->broker, ends[0], BROKER_ROLE_CLIENT, &err);
 	assert_non_null(pair->peer);
 }
 
