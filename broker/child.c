@@ -299,7 +299,7 @@ _Noreturn void init_run(struct scene *scene, int status)
 {
 	struct child_report report = { .event = CHILD_FAILED };
 	struct err *err = &report.err;
-	int outcome[2];
+	int outcome[2] = { -1, -1 };
 	int pidfd = -1;
 	pid_t command;
 

@@ -184,11 +184,11 @@ static int add_roots(struct roots *roots, const struct sandbox_config *config, s
 /* ------------------------------------------------------------------ protected places */
 
 /* A name too long leaves "", which no file has. */
-static bool join(char out[PATH_MAX], const char *folder, const char *name)
+static bool join(char joined[PATH_MAX], const char *folder, const char *name)
 {
-	if (snprintf(out, PATH_MAX, "%s/%s", folder[1] ? folder : "", name) >= PATH_MAX)
-		out[0] = '\0';
-	return out[0] != '\0';
+	if (snprintf(joined, PATH_MAX, "%s/%s", folder[1] ? folder : "", name) >= PATH_MAX)
+		joined[0] = '\0';
+	return joined[0] != '\0';
 }
 
 /*

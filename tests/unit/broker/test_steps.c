@@ -200,8 +200,12 @@ static void a_failing_call_never_lets_a_command_run_with_less(void **state)
 		if (!made.executed && !made.failure.text[0])
 			fail_msg("call %d (%ld, %ld): no sentence", i, counter->number,
 				 counter->option);
-		if (!made.executed && made.out[0])
-			fail_msg("call %d: output without a command: %s", i, made.out);
+		/* Init takes its own filter when the command is on its way; a command that was
+		 * faster had all its layers, of which it counts eight, and is killed. */
+		if (!made.executed && made.out[0] &&
+		    (counter->number != SYS_seccomp || made.out[0] != '8'))
+			fail_msg("call %d (%ld): output without a command: %s", i, counter->number,
+				 made.out);
 		if (made.executed && counter->number && !is_spare())
 			failed++; /* carried on with all layers, although a call has failed */
 		if (!made.executed && !strchr(made.failure.text, ':'))
