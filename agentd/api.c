@@ -16,24 +16,8 @@
 #include "agentd/session/tell.h"
 
 /* Which handler a method has; when and for whom it exists says the generated table. */
-static api_handler *const handlers[AGENT_METHOD_COUNT] = {
-	[AGENT_METHOD_INITIALIZE] = api_initialize,
-	[AGENT_METHOD_AUTHENTICATE] = api_authenticate,
-	[AGENT_METHOD_SESSION_NEW] = api_session_new,
-	[AGENT_METHOD_SESSION_LOAD] = api_session_load,
-	[AGENT_METHOD_SESSION_RESUME] = api_session_resume,
-	[AGENT_METHOD_SESSION_LIST] = api_session_list,
-	[AGENT_METHOD_SESSION_CLOSE] = api_session_close,
-	[AGENT_METHOD_SESSION_DELETE] = api_session_delete,
-	[AGENT_METHOD_SESSION_PROMPT] = api_session_prompt,
-	[AGENT_METHOD_SESSION_SET_MODE] = api_session_set_mode,
-	[AGENT_METHOD_SESSION_SET_CONFIG_OPTION] = api_session_set_config_option,
-	[AGENT_METHOD_SESSION_CANCEL] = api_session_cancel,
-	[AGENT_METHOD_CANCEL_REQUEST] = api_cancel_request,
-	[AGENT_METHOD_SESSION_ATTACH] = api_session_attach,
-	[AGENT_METHOD_SESSION_DETACH] = api_session_detach,
-	[AGENT_METHOD_DAEMON_STATUS] = api_daemon_status,
-};
+#define HANDLER(NAME, name) [AGENT_METHOD_##NAME] = api_##name,
+static api_handler *const handlers[AGENT_METHOD_COUNT] = { AGENT_METHODS(HANDLER) };
 
 static struct api_client *client_of(const struct fanout_client *fanout)
 {

@@ -40,6 +40,7 @@ static void fill_info(struct agent_session_info *out, const struct session *sess
 		.network = session->ceiling.network,
 		.has_ceiling = true,
 		.ceiling = session->ceiling.id[0] != '\0',
+		.policy = session->ceiling.policy,
 		.reasoning_effort = conf_str(session->conf, "model_reasoning_effort"),
 		.title = session->title,
 		.transcript = session->log ? transcript_path(session->log) : NULL,

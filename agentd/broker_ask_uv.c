@@ -2,6 +2,7 @@
 
 #include "proto/base/err.h"
 #include "proto/base/fd.h"
+#include "proto/base/log.h"
 #include "proto/wire/json.h"
 
 #include "agentd/broker_part_uv.h"
@@ -39,6 +40,7 @@ static int spec_fd(int *out, const struct wire_strings *argv, const struct wire_
 	return fd_sealed(out, "spec", text.data, text.len, err);
 }
 
+/* Taken in any case. */
 static int add_fd(struct outgoing *outgoing, int fd, struct err *err)
 {
 	if (outgoing->fd_count == BROKER_FDS_MAX) {
@@ -49,32 +51,83 @@ static int add_fd(struct outgoing *outgoing, int fd, struct err *err)
 	return 0;
 }
 
-/* A request whose lists may be too long for a packet; argv and env are members of params. */
-struct lists {
+struct request {
+	enum asked asked;
 	enum broker_method method;
 	const void *params;
-	struct wire_strings *argv;
+	struct wire_strings
+		*argv; /* members of params that may be too long for a packet, or NULL */
 	struct wire_strings *env;
+	const int *fds; /* taken */
+	size_t fd_count;
+	void *ctx;
 };
 
 /* Inline, or else the lists in a descriptor. */
-static int pack_lists(struct outgoing *outgoing, int64_t id, const struct lists *lists,
-		      struct err *err)
+static int pack(struct outgoing *outgoing, int64_t id, const struct request *request,
+		struct err *err)
 {
-	const struct wire_strings argv = *lists->argv;
-	const struct wire_strings env = *lists->env;
+	struct wire_strings argv;
+	struct wire_strings env;
 	int fd SCOPED(fd_close) = -1;
-	int result = broker_pack(&outgoing->data, id, lists->method, lists->params, err);
+	int result = broker_pack(&outgoing->data, id, request->method, request->params, err);
 
-	if (result != ERR_LIMIT || argv.count == 0)
+	if (result != ERR_LIMIT || !request->argv || request->argv->count == 0)
 		return result;
-	*lists->argv = (struct wire_strings){ 0 };
-	*lists->env = (struct wire_strings){ 0 };
+	argv = *request->argv;
+	env = *request->env;
+	*request->argv = (struct wire_strings){ 0 };
+	*request->env = (struct wire_strings){ 0 };
 	*err = (struct err){ 0 };
 	buf_clear(&outgoing->data);
 	if (spec_fd(&fd, &argv, &env, err) < 0 || add_fd(outgoing, fd_take(&fd), err) < 0)
 		return (int)err->code;
-	return broker_pack(&outgoing->data, id, lists->method, lists->params, err);
+	return broker_pack(&outgoing->data, id, request->method, request->params, err);
+}
+
+/* The one way out of here. NULL: nothing was sent. */
+static struct pending *ask(struct broker_link *link, const struct request *request, struct err *err)
+{
+	struct outgoing *outgoing SCOPED(broker_outgoing_release) = broker_outgoing_new(err);
+	struct pending *pending;
+
+	for (size_t i = 0; i < request->fd_count; i++) {
+		int fd = request->fds[i];
+
+		if (outgoing)
+			outgoing->fds[outgoing->fd_count++] = fd;
+		else
+			fd_close(&fd);
+	}
+	pending = outgoing ? broker_expect(link, request->asked, request->ctx, err) : NULL;
+	if (!pending)
+		return NULL;
+	if (pack(outgoing, pending->id, request, err) < 0 ||
+	    broker_queue(link, TAKE(outgoing), err) < 0) {
+		broker_pending_free(link, pending);
+		return NULL;
+	}
+	return pending;
+}
+
+struct pending *broker_ask(struct broker_link *link, enum asked asked, enum broker_method method,
+			   const void *params, void *ctx, struct err *err)
+{
+	const struct request request = {
+		.asked = asked, .method = method, .params = params, .ctx = ctx
+	};
+
+	return ask(link, &request, err);
+}
+
+/* For requests whose answer changes nothing: a failure means that the thing is gone already. */
+void broker_tell(struct broker_link *link, enum broker_method method, const void *params)
+{
+	struct err err = { 0 };
+
+	if (!broker_ask(link, ASKED_NOTHING, method, params, NULL, &err) && err.code != ERR_GONE)
+		log_warn("broker_send", "method=%s why='%s'", broker_methods[method].name,
+			 err.text);
 }
 
 static struct wire_strings strings_of(const char *const *items, size_t count)
@@ -91,32 +144,21 @@ int broker_child_start(struct broker_link *link, const struct broker_child_spec 
 					     .argv = strings_of(spec->argv, spec->argc),
 					     .cwd = spec->cwd,
 					     .env = strings_of(spec->env, spec->envc) };
-	const struct lists lists = { BROKER_METHOD_CHILD_START, &params, &params.argv,
-				     &params.env };
-	struct outgoing *outgoing SCOPED(broker_outgoing_release) = broker_outgoing_new(err);
-	struct pending *pending = NULL;
-	int result = outgoing ? 0 : (int)ERR_NOMEM;
+	const struct request request = { .asked = ASKED_CHILD,
+					 .method = BROKER_METHOD_CHILD_START,
+					 .params = &params,
+					 .argv = &params.argv,
+					 .env = &params.env,
+					 .fds = spec->stdio,
+					 .fd_count = STDIO_COUNT,
+					 .ctx = ctx };
+	struct pending *pending = ask(link, &request, err);
 
-	for (size_t i = 0; i < STDIO_COUNT; i++) {
-		int fd = spec->stdio[i];
-
-		if (outgoing)
-			outgoing->fds[outgoing->fd_count++] = fd;
-		else
-			fd_close(&fd);
-	}
-	if (result == 0)
-		pending = broker_expect(link, ASKED_CHILD, ctx, err);
 	if (!pending)
 		return (int)err->code;
 	pending->started = started;
 	pending->exited = exited;
-	result = pack_lists(outgoing, pending->id, &lists, err);
-	if (result == 0)
-		result = broker_queue(link, TAKE(outgoing), err);
-	if (result < 0)
-		broker_pending_free(link, pending);
-	return result;
+	return 0;
 }
 
 void broker_child_forget(struct broker_link *link, void *ctx)
@@ -160,28 +202,24 @@ int broker_grant_request(struct broker_link *link, const struct broker_grant_spe
 					       .has_has_input = spec->input != NULL,
 					       .has_input = spec->input != NULL,
 					       .reason = spec->reason };
-	const struct lists lists = { BROKER_METHOD_GRANT_REQUEST, &params, &params.argv,
-				     &params.env };
-	struct outgoing *outgoing SCOPED(broker_outgoing_release) = broker_outgoing_new(err);
-	struct pending *pending = NULL;
-	int input SCOPED(fd_close) = -1;
-	int result;
+	int input = -1;
+	const struct request request = { .asked = ASKED_GRANT,
+					 .method = BROKER_METHOD_GRANT_REQUEST,
+					 .params = &params,
+					 .argv = &params.argv,
+					 .env = &params.env,
+					 .fds = &input,
+					 .fd_count = spec->input ? 1 : 0,
+					 .ctx = ctx };
+	struct pending *pending;
 
-	if (!outgoing ||
-	    (spec->input && fd_sealed(&input, "input", spec->input, spec->input_len, err) < 0))
+	if (spec->input && fd_sealed(&input, "input", spec->input, spec->input_len, err) < 0)
 		return (int)err->code;
-	if (spec->input && add_fd(outgoing, fd_take(&input), err) < 0)
-		return (int)err->code;
-	pending = broker_expect(link, ASKED_GRANT, ctx, err);
+	pending = ask(link, &request, err);
 	if (!pending)
 		return (int)err->code;
 	pending->grant = fn;
-	result = pack_lists(outgoing, pending->id, &lists, err);
-	if (result == 0)
-		result = broker_queue(link, TAKE(outgoing), err);
-	if (result < 0)
-		broker_pending_free(link, pending);
-	return result;
+	return 0;
 }
 
 void broker_cancel_grant(struct broker_link *link, const char *name)

@@ -169,33 +169,6 @@ struct pending *broker_expect(struct broker_link *link, enum asked asked, void *
 	return pending;
 }
 
-/* A request without descriptors whose parameters fit a packet. NULL: nothing was sent. */
-struct pending *broker_ask(struct broker_link *link, enum asked asked, enum broker_method method,
-			   const void *params, void *ctx, struct err *err)
-{
-	struct outgoing *outgoing SCOPED(broker_outgoing_release) = broker_outgoing_new(err);
-	struct pending *pending = outgoing ? broker_expect(link, asked, ctx, err) : NULL;
-
-	if (!pending)
-		return NULL;
-	if (broker_pack(&outgoing->data, pending->id, method, params, err) < 0 ||
-	    broker_queue(link, TAKE(outgoing), err) < 0) {
-		broker_pending_free(link, pending);
-		return NULL;
-	}
-	return pending;
-}
-
-/* For requests whose answer changes nothing: a failure means that the thing is gone already. */
-void broker_tell(struct broker_link *link, enum broker_method method, const void *params)
-{
-	struct err err = { 0 };
-
-	if (!broker_ask(link, ASKED_NOTHING, method, params, NULL, &err) && err.code != ERR_GONE)
-		log_warn("broker_send", "method=%s why='%s'", broker_methods[method].name,
-			 err.text);
-}
-
 static struct named *named_new(struct list *list, const char *name, void *ctx, struct err *err)
 {
 	struct named *named = calloc(1, sizeof(*named));
@@ -357,7 +330,7 @@ static int take_exit(struct broker_link *link, const json_t *params, struct err 
 		struct named told = *child;
 
 		broker_named_free(child);
-		told.exited(told.ctx, (int)exited.code, (int)exited.signal);
+		told.exited(told.ctx, &exited);
 	}
 	return 0;
 }

@@ -57,8 +57,8 @@ struct broker_grant_spec {
  * only. */
 typedef void broker_started_fn(void *ctx, const char *child, const struct err *err);
 
-/* code: 0..255, or 128 + signal; signal: what ended it, or 0. The whole tree is gone by then. */
-typedef void broker_exited_fn(void *ctx, int code, int signal);
+/* How it ended, and what the sandbox refused it; borrowed. The whole tree is gone by then. */
+typedef void broker_exited_fn(void *ctx, const struct broker_child_exited *exited);
 
 /*
  * Called with BROKER_GRANT_STATE_PENDING first and then with the answer; or once, when an earlier

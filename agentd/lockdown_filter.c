@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "proto/base/err.h"
+#include "proto/sys/filter.h"
 
 #ifndef PR_SET_VMA
 #define PR_SET_VMA                                                                                 \
@@ -149,6 +149,7 @@ static const char *const allowed[] = {
 	"time",
 	"getrandom",
 	"pidfd_open",
+	NULL,
 };
 
 /* Refused with EPERM instead of ENOSYS: nothing probes for these, and a log line should say what
@@ -233,127 +234,51 @@ static const char *const forbidden[] = {
 	"ioperm",
 	"iopl",
 	"listen",
+	NULL,
 };
 
 #define PAIR_FLAGS (SOCK_CLOEXEC | SOCK_NONBLOCK)
+#define THREAD (CLONE_THREAD | CLONE_VM | CLONE_SIGHAND)
 
-/* Calls that are kept for some values of one argument. */
-static const struct {
-	const char *call;
-	unsigned arg;
-	enum scmp_compare how;
-	scmp_datum_t a; /* the value, or the mask of a masked comparison */
-	scmp_datum_t b; /* what the masked value must be */
-} bounded[] = {
-	{ "clone", 0, SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM | CLONE_SIGHAND,
-	  CLONE_THREAD | CLONE_VM | CLONE_SIGHAND },
-	{ "socket", 0, SCMP_CMP_EQ, AF_INET, 0 },
-	{ "socket", 0, SCMP_CMP_EQ, AF_INET6, 0 },
-	{ "ioctl", 1, SCMP_CMP_EQ, FIONBIO, 0 },
-	{ "ioctl", 1, SCMP_CMP_EQ, FIONREAD, 0 },
-	{ "ioctl", 1, SCMP_CMP_EQ, FIOCLEX, 0 },
-	{ "ioctl", 1, SCMP_CMP_EQ, TCGETS, 0 },
-	{ "ioctl", 1, SCMP_CMP_EQ, TIOCSPTLCK, 0 }, /* a new pseudo-terminal */
-	{ "ioctl", 1, SCMP_CMP_EQ, TIOCSWINSZ, 0 },
-	{ "prctl", 0, SCMP_CMP_EQ, PR_SET_NAME, 0 },
-	{ "prctl", 0, SCMP_CMP_EQ, PR_SET_VMA, 0 },
-	{ "prctl", 0, SCMP_CMP_EQ, PR_GET_NO_NEW_PRIVS, 0 },
-	{ "prlimit64", 2, SCMP_CMP_EQ, 0, 0 }, /* asks, sets nothing */
-};
-
-static int failed(struct err *err, int result, const char *call)
-{
-	return ERR_SYS(err, -result, "seccomp rule for '%s'", call);
-}
-
-/* Kernels older than a call, and machines without it, have nothing to bound. */
-static int add_list(scmp_filter_ctx filter, uint32_t action, const char *const *names, size_t count,
-		    struct err *err)
-{
-	for (size_t i = 0; i < count; i++) {
-		int number = seccomp_syscall_resolve_name(names[i]);
-		int result;
-
-		if (number < 0) /* __NR_SCMP_ERROR, or a pseudo number: not on this machine */
-			continue;
-		result = seccomp_rule_add(filter, action, number, 0);
-		if (result < 0)
-			return failed(err, result, names[i]);
-	}
-	return 0;
-}
-
-static int add_bounded(scmp_filter_ctx filter, struct err *err)
-{
-	for (size_t i = 0; i < ARRAY_LEN(bounded); i++) {
-		struct scmp_arg_cmp cmp = { .arg = bounded[i].arg,
-					    .op = bounded[i].how,
-					    .datum_a = bounded[i].a,
-					    .datum_b = bounded[i].b };
-		int number = seccomp_syscall_resolve_name(bounded[i].call);
-		int result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, 1, &cmp);
-
-		if (result < 0)
-			return failed(err, result, bounded[i].call);
-	}
-	return 0;
-}
-
-/* The two that need more than one comparison. */
-static int add_pairs(scmp_filter_ctx filter, struct err *err)
-{
-	/* getaddrinfo() asks the kernel which address families are up. */
-	const struct scmp_arg_cmp netlink[] = { SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
-						SCMP_A2(SCMP_CMP_EQ, 0 /* NETLINK_ROUTE */) };
-	/* A stream pair is connected for life, so it reaches nobody; a datagram pair could connect
-	 * elsewhere. */
-	const struct scmp_arg_cmp pair[] = {
-		SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
-		SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX & ~(scmp_datum_t)PAIR_FLAGS, SOCK_STREAM),
-	};
-	/* raise() and abort(). */
-	const struct scmp_arg_cmp self[] = { SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()) };
-	int result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, netlink);
-
-	if (result < 0)
-		return failed(err, result, "socket");
-	result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 2, pair);
-	if (result < 0)
-		return failed(err, result, "socketpair");
-	result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, self);
-	if (result < 0)
-		return failed(err, result, "tgkill");
-	return 0;
-}
-
-static void filter_release(scmp_filter_ctx *filter)
-{
-	if (*filter)
-		seccomp_release(*filter);
-}
+/* clang-format off */
+#define IF(call, argument, value) { call, 0, 1, { { argument, SCMP_CMP_EQ, value, 0 } } }
 
 int lockdown_filter_install(struct err *err)
 {
-	scmp_filter_ctx filter SCOPED(filter_release) = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
-	int result;
-
-	if (!filter)
-		return ERR_NOMEM_SET(err);
+	/* Calls that are kept for some values of their arguments. */
+	const struct filter_rule kept[] = {
+		{ "clone", 0, 1, { { 0, SCMP_CMP_MASKED_EQ, THREAD, THREAD } } },
+		IF("socket", 0, AF_INET),
+		IF("socket", 0, AF_INET6),
+		/* getaddrinfo() asks the kernel which address families are up. */
+		{ "socket", 0, 2, { { 0, SCMP_CMP_EQ, AF_NETLINK, 0 },
+				    { 2, SCMP_CMP_EQ, 0 /* NETLINK_ROUTE */, 0 } } },
+		/* A stream pair is connected for life, so it reaches nobody; a datagram pair could
+		 * connect elsewhere. */
+		{ "socketpair", 0, 2, { { 0, SCMP_CMP_EQ, AF_UNIX, 0 },
+					{ 1, SCMP_CMP_MASKED_EQ, UINT32_MAX & ~(scmp_datum_t)PAIR_FLAGS,
+					  SOCK_STREAM } } },
+		IF("ioctl", 1, FIONBIO),
+		IF("ioctl", 1, FIONREAD),
+		IF("ioctl", 1, FIOCLEX),
+		IF("ioctl", 1, TCGETS),
+		IF("ioctl", 1, TIOCSPTLCK), /* a new pseudo-terminal */
+		IF("ioctl", 1, TIOCSWINSZ),
+		IF("prctl", 0, PR_SET_NAME),
+		IF("prctl", 0, PR_SET_VMA),
+		IF("prctl", 0, PR_GET_NO_NEW_PRIVS),
+		IF("prlimit64", 2, 0), /* asks, sets nothing */
+		IF("tgkill", 0, (scmp_datum_t)getpid()), /* raise() and abort() */
+	};
 	/* Calls of a foreign ABI (32 bit, x32) are not in the list at all. */
-	result = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	if (result == 0)
-		result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-	if (result ==
-	    0) /* a tree instead of a chain: fewer steps per call; older libraries lack it */
-		(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	if (result < 0)
-		return ERR_SYS(err, -result, "seccomp attributes");
-	if (add_list(filter, SCMP_ACT_ALLOW, allowed, ARRAY_LEN(allowed), err) < 0 ||
-	    add_list(filter, SCMP_ACT_ERRNO(EPERM), forbidden, ARRAY_LEN(forbidden), err) < 0 ||
-	    add_bounded(filter, err) < 0 || add_pairs(filter, err) < 0)
+	const struct filter_spec spec = { .otherwise = ENOSYS,
+					  .lists = { { allowed, 0 }, { forbidden, EPERM } },
+					  .rules = kept,
+					  .rule_count = ARRAY_LEN(kept) };
+	static struct filter filter;
+
+	if (filter_compile(&spec, &filter, NULL, err) < 0)
 		return (int)err->code;
-	result = seccomp_load(filter);
-	if (result < 0)
-		return ERR_SYS(err, -result, "load the seccomp filter");
-	return 0;
+	return filter_load(&filter, SECCOMP_FILTER_FLAG_TSYNC, err);
 }
+/* clang-format on */

@@ -1,23 +1,17 @@
 /*
  * caps.c - the steps that give up privilege, and the proof that it is gone.
  */
-#include <linux/capability.h>
 #include <linux/seccomp.h>
+
+#include "proto/sys/account.h"
 
 #include "broker/step.h"
 
-/* Effective, permitted and inheritable. */
-static const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
-
-/* In the zygote, once: every command inherits the empty bounding set. */
-int caps_bounds(struct scene *scene UNUSED, struct err *err)
+/* In the zygote, once: every command inherits the empty bounding set. Where none can be dropped, by
+ * the legacy way, none is gained either, by no_new_privs. */
+int caps_bounds(struct scene *scene, struct err *err)
 {
-	/* The kernel refuses numbers that it does not know, and that ends the list. */
-	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-			return ERR_SYS(err, errno, "drop capability %lu", cap);
-	}
-	return 0;
+	return account_unbound(scene->features->legacy, err);
 }
 
 int caps_no_privileges(struct scene *scene UNUSED, struct err *err)
@@ -27,25 +21,15 @@ int caps_no_privileges(struct scene *scene UNUSED, struct err *err)
 
 int caps_none(struct scene *scene UNUSED, struct err *err)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return ERR_SYS(err, errno, "prctl PR_CAP_AMBIENT_CLEAR_ALL");
-	return SYSCALL(err, capset, &header, none);
+	return account_capabilities(0, err);
 }
 
-int caps_verify(struct err *err)
+int caps_verify(const struct scene *scene, struct err *err)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct have[_LINUX_CAPABILITY_U32S_3];
-	int bounding = 0;
-
-	if (syscall(SYS_capget, &header, have) < 0)
-		return ERR_SYS(err, errno, "capget");
-	for (unsigned long cap = 0; bounding == 0; cap++)
-		bounding = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
-	if (bounding > 0 || memcmp(have, none, sizeof have) != 0)
-		return ERR_SET(err, ERR_STATE, "a capability is left");
+	if (account_check_none(!scene->features->legacy, err) < 0)
+		return err->code;
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 ||
 	    prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != SECCOMP_MODE_FILTER)
 		return ERR_SET(err, ERR_STATE, "no_new_privs or the system call filter is missing");

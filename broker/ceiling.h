@@ -5,22 +5,26 @@
  * belongs to the connection that opened it. The store owns its ceilings, a ceiling the sandboxes
  * that were made for it: a grant may ask for a wider one than the ceiling's own, so there is a
  * place for each mode with and without the network, and each is made when it is first needed.
+ *
+ * Every file of this half includes this one, and through it what all need.
  */
 #pragma once
 
-#include "broker/spec.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/base/err.h"
+#include "proto/base/str.h"
+#include "proto/wire/id.h"
+#include "proto/wire/limits.h"
+#include "proto/wire/spec.h"
+
+#include "broker/sandbox.h"
 
 struct peer;
-struct sandbox;
-
-#define ID_SIZE 33U   /* bytes of 128 random bits in hex with the final NUL */
-#define SEAL_SIZE 65U /* bytes of 256 random bits in hex with the final NUL */
-
-/* Fills `out` with size - 1 random hex digits and a NUL: a name that nobody can guess. */
-int id_draw(char *out, size_t size, struct err *err) MUST_CHECK;
-
-/* Whether the texts are equal, in a time that does not tell where they differ. */
-bool id_equal(const char *a, const char *b);
 
 struct ceiling {
 	char id[ID_SIZE];
@@ -28,11 +32,15 @@ struct ceiling {
 	struct kept kept;                /* what `open` borrows from */
 	struct broker_ceiling_open open; /* as it was asked for; full access has the network */
 	struct sandbox *sandboxes[2 * SANDBOX_MODE_COUNT];
+	struct hidden hidden; /* what they hide: the product's folders, and deny_read */
 };
+
+#define CEILING_STORE_MAX ((size_t)32 * 1024 * 1024) /* bytes of memory of all environments */
 
 struct ceilings {
 	struct ceiling *items[BROKER_CEILINGS_MAX];
 	size_t count;
+	size_t bytes;
 };
 
 /* What a peer wants with a ceiling. */
@@ -55,7 +63,10 @@ bool ceiling_allows(const struct ceiling *ceiling, enum ceiling_use use, const s
 /* The product's folders, which no command sees. */
 enum broker_folder { BROKER_RUNTIME, BROKER_STATE, BROKER_CONFIG, BROKER_FOLDERS };
 
-/* The sandbox of a mode, made now if it is not there; NULL on failure. */
+/*
+ * The sandbox of a mode within the limits, made now if it is not there, or if deny_read names other
+ * files than when it was made; NULL on failure.
+ */
 struct sandbox *ceiling_sandbox(struct ceiling *ceiling, enum sandbox_mode mode, bool network,
-				const char *const folders[BROKER_FOLDERS], struct err *err)
-	MUST_CHECK;
+				const char *const folders[BROKER_FOLDERS],
+				const struct limits *limits, struct err *err) MUST_CHECK;

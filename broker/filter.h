@@ -1,38 +1,35 @@
 /*
- * filter.h - system call filters, made from the table in filter_table.c.
+ * filter.h - the system call filters of a sandbox, made from the table in filter_table.c.
  *
- * A command gets two filters that refuse what is listed and let the rest pass: the common one is
- * installed once in the zygote, the other one, which refuses what zygote and init need, in each
- * command. Init gets one that lets pass what is listed and refuses the rest. All of them also hold
- * for the 32-bit programs of the machine; x32 and unknown architectures are killed.
+ * A command gets one that refuses what is listed and lets the rest pass; init one that lets pass
+ * what is listed and refuses the rest. All of them also hold for the 32-bit programs of the
+ * machine; x32 and unknown architectures are killed.
  */
 #pragma once
 
-#include <seccomp.h>
+#include "proto/sys/filter.h"
 
-#include "proto/base/attr.h"
-
-struct err;
-
-enum filter_kind { FILTER_COMMON, FILTER_COMMAND, FILTER_INIT, FILTER_COUNT };
-
-/* Calls without conditions; the list ends with NULL. */
-extern const char *const *const filter_names[FILTER_COUNT];
-
-/* Calls that are refused when all the comparisons hold; there may be several for one call. */
-struct filter_rule {
-	enum filter_kind kind;
-	const char *call;
-	int error;
-	unsigned count;
-	struct scmp_arg_cmp compare[2];
+/*
+ * Those of a command; the variants hand over to init what they refuse, and what supervise_calls()
+ * tells. The last two come on top where there are no namespaces; the very last with the network
+ * off.
+ */
+enum filter_kind {
+	FILTER_COMMAND,
+	FILTER_NOTIFY,
+	FILTER_CHANGES, /* also what changes files */
+	FILTER_INIT,
+	FILTER_LEGACY,
+	FILTER_OFFLINE,
+	FILTER_COUNT
 };
 
-extern const struct filter_rule filter_rules[];
-extern const size_t filter_rule_count;
+/* The variants have none of their own. */
+extern const struct filter_spec filter_specs[FILTER_COUNT];
 
-/* Builds all of them once in the life of the process; before the first fork. */
-int filter_prepare(struct err *err) MUST_CHECK;
+/* Builds them once in the life of the process, before the first fork; FILTER_CHANGES, which takes
+ * as long as all others, when it is asked for. */
+int filter_prepare(bool changes, struct err *err) MUST_CHECK;
 
-/* Installs one for the calling process, for ever. */
+/* Installs one for the calling process, for ever; returns the listener of those that hand over. */
 int filter_install(enum filter_kind kind, struct err *err) MUST_CHECK;

@@ -1,79 +1,111 @@
 /*
- * landlock.c - the second layer: what may be written, bound to files instead of mounts.
+ * landlock.c - what may be read and written, bound to files instead of mounts: the second layer
+ * behind the mounts, or, without namespaces, the layer that holds files.
  */
-#include <linux/landlock.h>
-
 #include "broker/step.h"
 
-/* The kernel's own names, where the header is older than the ABI that this file knows. */
-#define ACCESS_TRUNCATE (1ULL << 14)  /* ABI 3 */
-#define ACCESS_IOCTL_DEV (1ULL << 15) /* ABI 5 */
-#define SCOPE_ABSTRACT (1ULL << 0)    /* ABI 6 */
-#define SCOPE_SIGNAL (1ULL << 1)
-
-#define ABI_REFER 2 /* below it, no file can be moved to another folder at all */
-#define ABI_TRUNCATE 3
-#define ABI_IOCTL_DEV 5
-#define ABI_KNOWN 7
-
-#define READ                                                                                       \
-	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-#define EVERYTHING ((LANDLOCK_ACCESS_FS_REFER << 1) - 1) /* of ABI 2 */
-
-struct ruleset_attributes {
-	uint64_t files;
-	/* Not handled: the network namespace does it, and own servers must work. */
-	uint64_t network;
-	uint64_t scopes;
-};
-
-int landlock_abi(void)
+int landlock_usable(void)
 {
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	int abi = landlock_abi();
 
-	if (abi < ABI_REFER)
-		return 0;
-	return abi > ABI_KNOWN ? ABI_KNOWN : (int)abi;
-}
-
-static int allow(int ruleset, int folder, const char *path, uint64_t rights, struct err *err)
-{
-	int fd SCOPED(fd_close) = openat(folder, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct landlock_path_beneath_attr rule = { .allowed_access = rights, .parent_fd = fd };
-
-	if (fd < 0)
-		return ERR_SYS(err, errno, "open '%s'", path);
-	return CHECK(err,
-		     syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0),
-		     "landlock_add_rule '%s'", path);
+	return abi < LANDLOCK_ABI_REFER ? 0 : abi;
 }
 
 int landlock_rules(struct scene *scene, struct err *err)
 {
 	const struct features *features = scene->features;
 	int abi = features->landlock;
-	uint64_t newer = (abi >= ABI_TRUNCATE ? ACCESS_TRUNCATE : 0) |
-			 (abi >= ABI_IOCTL_DEV ? ACCESS_IOCTL_DEV : 0);
-	uint64_t write = LANDLOCK_ACCESS_FS_WRITE_FILE | newer;
-	uint64_t all = EVERYTHING | newer;
+	uint64_t write = LANDLOCK_ACCESS_FS_WRITE_FILE | landlock_newer(abi);
+	/* Mounts bound what is read; to ask here too would cost each open() a walk to the top. */
+	uint64_t all = landlock_all(abi) & ~(uint64_t)LANDLOCK_READ;
 	/* To uid 0 belongs /proc/sys, capabilities or not. */
 	bool proc = features->fresh_proc && scene->uid != 0;
-	/* Older kernels refuse a longer struct only where the rest is not zero. */
-	struct ruleset_attributes attributes = { .files = all };
+	/* The network is a namespace's, which has abstract sockets of its own: commands share them.
+	 */
+	const struct landlock_wants wants = { .files = all,
+					      .signals = true,
+					      .abstract = features->network };
 	int ruleset SCOPED(fd_close) = -1;
 	int rc = 0;
 
-	/* An own network has its own abstract sockets, which commands of a session share. */
-	if (abi >= LANDLOCK_SCOPES_ABI)
-		attributes.scopes = SCOPE_SIGNAL | (features->network ? SCOPE_ABSTRACT : 0);
-	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
 	/* In /proc a process names its threads and its memory policy. */
-	if (CHECK(err, ruleset, "landlock_create_ruleset") < 0 ||
-	    allow(ruleset, AT_FDCWD, "/", READ, err) < 0 ||
-	    allow(ruleset, AT_FDCWD, "/dev", all, err) < 0 ||
-	    (proc && allow(ruleset, AT_FDCWD, "/proc", READ | write, err) < 0))
+	if (landlock_create(&ruleset, abi, &wants, err) < 0 ||
+	    landlock_allow(ruleset, AT_FDCWD, "/dev", all, err) < 0 ||
+	    (proc && landlock_allow(ruleset, AT_FDCWD, "/proc", write, err) < 0))
 		return err->code;
 	for (size_t i = 0; rc == 0 && i < scene->roots->root_count; i++)
-		rc = allow(ruleset, scene->trees[i], ".", all, err);
-	return rc < 0 ? rc : SYSCALL(err, landlock_restrict_self, ruleset, 0);
+		rc = landlock_allow(ruleset, scene->trees[i], ".", all, err);
+	return rc < 0 ? rc : landlock_enforce(ruleset, err);
+}
+
+/* ------------------------------------------------------------------ without namespaces */
+
+/* The host's /dev is excepted but for these. */
+static const char *const devices[] = { "/dev/null",   "/dev/zero",    "/dev/full",
+				       "/dev/random", "/dev/urandom", "/dev/tty" };
+
+/* What is hidden is excepted from reading, and what is protected from writing too. */
+static int grant_all(struct landlock_walk *walk, const struct roots *roots, uint64_t all,
+		     struct err *err)
+{
+	const char *excepted[PLACES_MAX + 1] = { "/dev" };
+	const char *known[PLACES_MAX];
+	int top SCOPED(fd_close) = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int rc;
+
+	walk->excepted = excepted;
+	walk->excepted_count = 1;
+	walk->known = known;
+	for (size_t i = 0; i < roots->count; i++) {
+		known[walk->known_count++] = roots->places[i].path;
+		if (roots->places[i].kind == PLACE_HIDDEN)
+			excepted[walk->excepted_count++] = roots->places[i].path;
+	}
+	rc = landlock_allow_but(walk, top, false, err);
+	for (size_t i = 0; i < roots->count; i++) {
+		if (roots->places[i].kind == PLACE_PROTECTED)
+			excepted[walk->excepted_count++] = roots->places[i].path;
+	}
+	walk->rights = all;
+	for (size_t i = 0; rc == 0 && i < roots->root_count; i++) {
+		const struct place *place = &roots->places[i];
+		int fd SCOPED(fd_close) = -1;
+
+		if ((rc = roots_open(&fd, place, err)) == 0 &&
+		    (rc = str_copy(walk->path, sizeof walk->path, place->path, err)) == 0)
+			rc = landlock_allow_but(walk, fd, place->temporary, err);
+	}
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(devices); i++) {
+		if (access(devices[i], F_OK) == 0)
+			rc = landlock_allow(walk->ruleset, AT_FDCWD, devices[i], all, err);
+	}
+	return rc;
+}
+
+int landlock_legacy(struct scene *scene, struct err *err)
+{
+	int abi = scene->features->landlock;
+	const struct landlock_wants wants = { .files = landlock_all(abi),
+					      .tcp = !scene->features->network,
+					      .signals = true,
+					      .abstract = true };
+	struct landlock_walk walk = { .rights = LANDLOCK_READ, .path = "/" };
+	int ruleset SCOPED(fd_close) = -1;
+
+	if (landlock_create(&ruleset, abi, &wants, err) < 0)
+		return err->code;
+	walk.ruleset = ruleset;
+	if (grant_all(&walk, scene->roots, wants.files, err) < 0)
+		return err->code;
+	return landlock_enforce(ruleset, err);
+}
+
+int landlock_verify(struct scene *scene, struct err *err)
+{
+	int top SCOPED(fd_close) = -1;
+
+	if (caps_verify(scene, err) < 0)
+		return err->code;
+	top = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* everybody else may list it */
+	return top >= 0 ? ERR_SET(err, ERR_STATE, "no rules hold") : 0;
 }

@@ -4,9 +4,13 @@
  * Only the descriptor-based mount calls are used. A mount goes onto a descriptor that was opened
  * without following any link and has the expected identity, never onto a path.
  */
-#include <linux/mount.h>
+#include "proto/sys/tree.h"
 
 #include "broker/step.h"
+
+/* The memory that the commands of a ceiling may fill with files in their /dev/shm. */
+#define SHM_BYTES "536870912"
+#define SHM_FILES "16384" /* the folder itself is one */
 
 #define NO_SPECIALS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
@@ -18,42 +22,7 @@ static const char *const dev_links[][2] = { { "ptmx", "pts/ptmx" },
 					    { "stdout", "/proc/self/fd/1" },
 					    { "stderr", "/proc/self/fd/2" } };
 
-static int set_attributes(int fd, unsigned flags, struct mount_attr attr, struct err *err)
-{
-	return SYSCALL(err, mount_setattr, fd, "", flags | AT_EMPTY_PATH, &attr, sizeof attr);
-}
-
-/* A copy of the mounts at folder/name, attached nowhere. */
-static int copy_tree(int *out, int folder, const char *name, unsigned flags, struct mount_attr attr,
-		     struct err *err)
-{
-	*out = (int)syscall(SYS_open_tree, folder, name,
-			    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH |
-				    AT_SYMLINK_NOFOLLOW | flags);
-	if (*out < 0)
-		return ERR_SYS(err, errno, "open_tree");
-	return set_attributes(*out, flags, attr, err);
-}
-
-static int attach(int tree, int folder, const char *name, struct err *err)
-{
-	return SYSCALL(err, move_mount, tree, "", folder, name,
-		       MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
-}
-
-/* A new file system with one option, or none, attached nowhere. */
-static int new_tree(int *out, const char *type, const char *key, const char *value,
-		    unsigned attributes, struct err *err)
-{
-	int context SCOPED(fd_close) = (int)syscall(SYS_fsopen, type, FSOPEN_CLOEXEC);
-
-	if (context < 0 ||
-	    (key && syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, key, value, 0) < 0) ||
-	    syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return ERR_SYS(err, errno, "make a %s", type);
-	*out = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, attributes);
-	return CHECK(err, *out, "fsmount %s", type);
-}
+#define OPTIONS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 /* ------------------------------------------------------------------ everything, and places */
 
@@ -61,7 +30,7 @@ static int set_all(struct mount_attr attr, struct err *err)
 {
 	int top SCOPED(fd_close) = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	return set_attributes(top, AT_RECURSIVE, attr, err);
+	return tree_attributes(top, AT_RECURSIVE, attr, err);
 }
 
 int mount_private(struct scene *scene UNUSED, struct err *err)
@@ -81,7 +50,7 @@ static int take(int *out, const struct place *place, uint64_t attributes, struct
 
 	if (roots_open(&fd, place, err) < 0)
 		return err->code;
-	if (copy_tree(out, fd, "", AT_RECURSIVE, attr, err) < 0)
+	if (tree_copy(out, fd, "", AT_RECURSIVE, attr, err) < 0)
 		return ERR_WRAP(err, "'%s'", place->path);
 	return 0;
 }
@@ -92,7 +61,7 @@ static int put(int tree, const struct place *place, struct err *err)
 
 	if (roots_open(&fd, place, err) < 0)
 		return err->code;
-	return attach(tree, fd, "", err) < 0 ? ERR_WRAP(err, "'%s'", place->path) : 0;
+	return tree_attach(tree, fd, "", err) < 0 ? ERR_WRAP(err, "'%s'", place->path) : 0;
 }
 
 /* A place over itself. */
@@ -125,12 +94,30 @@ int mount_protect(struct scene *scene, struct err *err)
 	return rebind(scene->place, NO_SPECIALS | MOUNT_ATTR_RDONLY, err);
 }
 
+/* An empty file over a file: made where there is room for it, and removed there when it is mounted.
+ */
+static int hide_file(const struct place *place, struct mount_attr attr, struct err *err)
+{
+	int folder SCOPED(fd_close) = open("/dev/shm", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int file SCOPED(fd_close) =
+		openat(folder, "empty", O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0444);
+	int tree SCOPED(fd_close) = -1;
+
+	if (file < 0)
+		return ERR_SYS(err, errno, "an empty file");
+	if (tree_copy(&tree, folder, "empty", 0, attr, err) < 0 || put(tree, place, err) < 0)
+		return err->code;
+	return CHECK(err, unlinkat(folder, "empty", 0), "an empty file");
+}
+
 int mount_hide(struct scene *scene, struct err *err)
 {
 	unsigned attributes = NO_SPECIALS | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY;
 	int mask SCOPED(fd_close) = -1;
 
-	if (new_tree(&mask, "tmpfs", "mode", "0000", attributes, err) < 0)
+	if (scene->place->id.type != S_IFDIR)
+		return hide_file(scene->place, (struct mount_attr){ .attr_set = attributes }, err);
+	if (tree_make(&mask, "tmpfs", OPTIONS("mode", "0000"), attributes, err) < 0)
 		return err->code;
 	return put(mask, scene->place, err);
 }
@@ -150,8 +137,8 @@ static int add_devices(int dev, int outside, struct err *err)
 
 		if (file < 0)
 			return ERR_SYS(err, errno, "'/dev/%s'", devices[i]);
-		if (copy_tree(&tree, outside, devices[i], 0, attr, err) < 0 ||
-		    attach(tree, dev, devices[i], err) < 0)
+		if (tree_copy(&tree, outside, devices[i], 0, attr, err) < 0 ||
+		    tree_attach(tree, dev, devices[i], err) < 0)
 			return ERR_WRAP(err, "'/dev/%s'", devices[i]);
 	}
 	return 0;
@@ -167,10 +154,12 @@ int mount_dev(struct scene *scene UNUSED, struct err *err)
 	int shm SCOPED(fd_close) = -1;
 	int null SCOPED(fd_close) = -1;
 
-	if (new_tree(&dev, "tmpfs", "mode", "0755", attributes, err) < 0 ||
-	    new_tree(&pts, "devpts", "ptmxmode", "0666", attributes, err) < 0 ||
-	    new_tree(&shm, "tmpfs", "mode", "1777", NO_SPECIALS, err) < 0 ||
-	    attach(dev, folder, "", err) < 0 || add_devices(dev, folder, err) < 0)
+	if (tree_make(&dev, "tmpfs", OPTIONS("mode", "0755"), attributes, err) < 0 ||
+	    tree_make(&pts, "devpts", OPTIONS("ptmxmode", "0666"), attributes, err) < 0 ||
+	    tree_make(&shm, "tmpfs",
+		      OPTIONS("mode", "1777", "size", SHM_BYTES, "nr_inodes", SHM_FILES),
+		      NO_SPECIALS, err) < 0 ||
+	    tree_attach(dev, folder, "", err) < 0 || add_devices(dev, folder, err) < 0)
 		return err->code;
 	for (size_t i = 0; i < ARRAY_LEN(dev_links); i++) {
 		if (symlinkat(dev_links[i][1], dev, dev_links[i][0]) < 0)
@@ -178,8 +167,8 @@ int mount_dev(struct scene *scene UNUSED, struct err *err)
 	}
 	if (mkdirat(dev, "pts", 0755) < 0 || mkdirat(dev, "shm", 0755) < 0)
 		return ERR_SYS(err, errno, "mkdir in /dev");
-	if (attach(pts, dev, "pts", err) < 0 || attach(shm, dev, "shm", err) < 0 ||
-	    set_attributes(dev, 0, seal, err) < 0)
+	if (tree_attach(pts, dev, "pts", err) < 0 || tree_attach(shm, dev, "shm", err) < 0 ||
+	    tree_attributes(dev, 0, seal, err) < 0)
 		return err->code;
 	null = openat(dev, "null", O_RDWR | O_CLOEXEC);
 	return CHECK(err, null, "open '/dev/null'");
@@ -193,7 +182,7 @@ int mount_proc(struct scene *scene, struct err *err)
 	int folder SCOPED(fd_close) = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int proc SCOPED(fd_close) = -1;
 
-	if (new_tree(&proc, "proc", NULL, NULL, attributes, err) < 0)
+	if (tree_make(&proc, "proc", OPTIONS(NULL), attributes, err) < 0)
 		return err->code;
-	return attach(proc, folder, "", err);
+	return tree_attach(proc, folder, "", err);
 }

@@ -12,22 +12,8 @@ uint64_t ns_flags(const struct features *features)
 {
 	if (!features->confined)
 		return 0;
-	return CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
+	return (features->system ? 0 : CLONE_NEWUSER) | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS |
 	       (features->network ? 0 : CLONE_NEWNET);
-}
-
-pid_t ns_fork(uint64_t flags, bool sibling, int *out_pidfd, struct err *err)
-{
-	int pidfd = -1;
-	struct clone_args args = { .flags = flags | CLONE_PIDFD | (sibling ? CLONE_PARENT : 0),
-				   .pidfd = (uintptr_t)&pidfd,
-				   .exit_signal = sibling ? 0 : SIGCHLD };
-	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
-
-	if (pid < 0)
-		return ERR_SYS(err, errno, "clone3");
-	*out_pidfd = pidfd;
-	return pid;
 }
 
 static int write_self(const char *path, const char *text, struct err *err)
@@ -39,12 +25,21 @@ static int write_self(const char *path, const char *text, struct err *err)
 	return 0;
 }
 
-int ns_identity(struct scene *scene, struct err *err)
+void ns_oom_score(void)
 {
 	struct err denied = { 0 };
+
+	/* A broker that has been given a higher score already may not lower it; that is as good. */
+	(void)write_self("/proc/self/oom_score_adj", OOM_SCORE, &denied);
+}
+
+int ns_identity(struct scene *scene, struct err *err)
+{
 	char uid[64];
 	char gid[64];
 
+	if (scene->features->system) /* the monitor has made it the user, see account_become() */
+		return 0;
 	(void)snprintf(uid, sizeof uid, "%u %u 1", scene->uid, scene->uid);
 	(void)snprintf(gid, sizeof gid, "%u %u 1", scene->gid, scene->gid);
 	if (prctl(PR_SET_DUMPABLE, 1) < 0) /* otherwise these files belong to root */
@@ -53,8 +48,7 @@ int ns_identity(struct scene *scene, struct err *err)
 	    write_self("/proc/self/uid_map", uid, err) < 0 ||
 	    write_self("/proc/self/gid_map", gid, err) < 0)
 		return err->code;
-	/* A broker that has been given a higher score already may not lower it; that is as good. */
-	(void)write_self("/proc/self/oom_score_adj", OOM_SCORE, &denied);
+	ns_oom_score();
 	return CHECK(err, prctl(PR_SET_DUMPABLE, 0), "prctl PR_SET_DUMPABLE");
 }
 

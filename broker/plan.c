@@ -4,7 +4,7 @@
 #include "broker/step.h"
 
 /* When a step belongs to a plan. */
-enum when { ALWAYS, CONFINED, OFFLINE, FRESH_PROC, LANDLOCK };
+enum when { ALWAYS, HELD, CONFINED, OFFLINE, FRESH_PROC, LANDLOCK, LEGACY };
 
 #define ONCE PLACE_COUNT /* otherwise: once for each place of that kind */
 
@@ -28,23 +28,28 @@ static const struct row {
 	{ PLAN_ZYGOTE, CONFINED, PLACE_PIN, "folder above a protected path", mount_pin },
 	{ PLAN_ZYGOTE, CONFINED, PLACE_PROTECTED, "protected path", mount_protect },
 	{ PLAN_ZYGOTE, CONFINED, PLACE_HIDDEN, "hidden folder", mount_hide },
-	{ PLAN_ZYGOTE, CONFINED, ONCE, "empty bounding set", caps_bounds },
-	{ PLAN_ZYGOTE, CONFINED, ONCE, "no new privileges", caps_no_privileges },
-	{ PLAN_ZYGOTE, CONFINED, ONCE, "first system call filter", filter_common },
+	{ PLAN_ZYGOTE, CONFINED, ONCE, "list of bound sockets", notify_share },
+	{ PLAN_ZYGOTE, HELD, ONCE, "empty bounding set", caps_bounds },
+	{ PLAN_ZYGOTE, HELD, ONCE, "no new privileges", caps_no_privileges },
 
 	{ PLAN_INIT, FRESH_PROC, ONCE, "own /proc", mount_proc },
+	{ PLAN_INIT, ALWAYS, ONCE, "standard descriptors", child_stdio },
+	/* What init does for a command is under the command's own rules. */
+	{ PLAN_INIT, LANDLOCK, ONCE, "landlock", landlock_rules },
 
-	{ PLAN_COMMAND, ALWAYS, ONCE, "standard descriptors", child_stdio },
 	{ PLAN_COMMAND, ALWAYS, ONCE, "stray descriptors", child_close },
 	{ PLAN_COMMAND, ALWAYS, ONCE, "own session", child_session },
 	{ PLAN_COMMAND, ALWAYS, ONCE, "signals", child_signals },
-	{ PLAN_COMMAND, CONFINED, ONCE, "resource limits", child_limits },
-	{ PLAN_COMMAND, CONFINED, ONCE, "no capabilities", caps_none },
+	{ PLAN_COMMAND, HELD, ONCE, "resource limits", child_limits },
+	{ PLAN_COMMAND, HELD, ONCE, "no capabilities", caps_none },
 	/* Without capabilities: a folder that the user may not enter stays closed. */
 	{ PLAN_COMMAND, ALWAYS, ONCE, "working directory", child_folder },
-	{ PLAN_COMMAND, LANDLOCK, ONCE, "landlock", landlock_rules },
-	{ PLAN_COMMAND, CONFINED, ONCE, "second system call filter", filter_command },
+	{ PLAN_COMMAND, LEGACY, ONCE, "landlock alone", landlock_legacy },
+	{ PLAN_COMMAND, HELD, ONCE, "system call filter", filter_command },
+	{ PLAN_COMMAND, LEGACY, ONCE, "system call filter without namespaces", filter_legacy },
+	{ PLAN_COMMAND, LEGACY, ONCE, "check of the rules", landlock_verify },
 	{ PLAN_COMMAND, CONFINED, ONCE, "check of the sandbox", child_verify },
+	{ PLAN_COMMAND, ALWAYS, ONCE, "leave of init", child_leave },
 	{ PLAN_COMMAND, ALWAYS, ONCE, "exec", child_exec },
 };
 
@@ -54,10 +59,12 @@ void plan_build(struct plan *out, enum plan_kind kind, const struct roots *roots
 		const struct features *features)
 {
 	const bool applies[] = { [ALWAYS] = true,
+				 [HELD] = features->confined || features->legacy,
 				 [CONFINED] = features->confined,
 				 [OFFLINE] = features->confined && !features->network,
 				 [FRESH_PROC] = features->confined && features->fresh_proc,
-				 [LANDLOCK] = features->confined && features->landlock > 0 };
+				 [LANDLOCK] = features->confined && features->landlock > 0,
+				 [LEGACY] = features->legacy };
 
 	out->count = 0;
 	for (size_t r = 0; r < ARRAY_LEN(rows); r++) {

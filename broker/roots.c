@@ -7,22 +7,31 @@
 
 static const char *const protected_names[] = { ".git", ".agents", ".agentd", ".codex" };
 
+/*
+ * In a .git folder where commits are allowed: what makes git, or what reads it, run programs. What
+ * stays writable is still believed by git: from a forged index it restores a file to any path, a
+ * hook too. Who allows commits trusts commands so far.
+ */
+static const char *const git_names[] = {
+	"config",          /* names programs: fsmonitor, pager, filters, ssh, aliases */
+	"config.worktree", /* the same */
+	"hooks",           /* are programs */
+	"info",            /* attributes choose the filters of config; exclude hides files */
+	"modules",         /* repositories of submodules, with config and hooks of their own */
+	"worktrees",       /* lead to working trees elsewhere, each with its config.worktree */
+	"commondir",       /* would lead to another config and other hooks */
+	"gitdir",          /* where a linked working tree is */
+	"remotes",         /* URLs in the old form, which can name programs */
+	"branches",        /* the same, older still */
+	"rebase-merge",    /* what a rebase has left to do, which can name programs */
+	"rebase-apply",    /* the same */
+	"sequencer",       /* the same of a cherry-pick */
+};
+
 #define NS_PER_S 1000000000U
 
 /* Trees that every sandbox has of its own, or that are the kernel's. */
 static const char *const own_trees[] = { "/dev", "/proc", "/sys" };
-
-bool path_beneath(const char *path, const char *folder)
-{
-	size_t length = folder[1] ? strlen(folder) : 0; /* "/" ends in its slash */
-
-	return strncmp(path, folder, length) == 0 && path[length] == '/' && path[length + 1];
-}
-
-static bool at_or_beneath(const char *path, const char *folder)
-{
-	return strcmp(path, folder) == 0 || path_beneath(path, folder);
-}
 
 /* What cannot be looked at is as good as absent: a command has no more rights. */
 static struct identity identity_at(int folder, const char *path)
@@ -55,32 +64,57 @@ static bool in_a_root(const struct roots *roots, const char *path)
 	return false;
 }
 
+/* Listed for its root, in the view of the sandbox. */
+static bool is_listed(enum place_kind kind)
+{
+	return kind == PLACE_PROTECTED || kind == PLACE_WATCHED;
+}
+
+/*
+ * What is hidden needs no protection, nor what lies in a folder that is read-only; but a link there
+ * is kept, for the host may exchange it.
+ */
+static bool is_covered(const struct place *folder, const struct place *place)
+{
+	if (folder->kind == PLACE_HIDDEN && is_listed(place->kind))
+		return path_within(place->path, folder->path);
+	return folder->kind == PLACE_PROTECTED && folder->id.type == S_IFDIR &&
+	       place->kind == PLACE_PROTECTED && place->id.type != S_IFLNK &&
+	       path_beneath(place->path, folder->path);
+}
+
 /* Adds a place, unless there is one of that path and kind; for a pin, of any kind. */
 static int add(struct roots *roots, enum place_kind kind, size_t owner, const char *path,
 	       struct err *err)
 {
-	struct place *place = &roots->places[roots->count];
+	struct place place = { .kind = kind,
+			       .owner = owner,
+			       .inside = in_a_root(roots, path),
+			       .path = (char *)(uintptr_t)path,
+			       .id = identity_at(AT_FDCWD, path) };
+	char folder[PATH_MAX];
 	size_t owned = 0;
 
 	for (size_t i = 0; i < roots->count; i++) {
 		const struct place *other = &roots->places[i];
 
-		if ((other->kind == kind || kind == PLACE_PIN) && str_eq(other->path, path))
+		if (((other->kind == kind || kind == PLACE_PIN) && str_eq(other->path, path)) ||
+		    is_covered(other, &place))
 			return 0;
-		owned += other->kind == kind && other->owner == owner;
+		owned += is_listed(other->kind) && other->owner == owner;
 	}
-	if (roots->count == PLACES_MAX || owned == SANDBOX_PROTECTED_MAX)
+	if (roots->count == PLACES_MAX || (is_listed(kind) && owned == SANDBOX_PROTECTED_MAX))
 		return ERR_SET(err, ERR_LIMIT,
 			       "'%s': one protected path too many (%d, %d for a root)", path,
 			       PLACES_MAX, SANDBOX_PROTECTED_MAX);
-	*place = (struct place){ .kind = kind,
-				 .owner = owner,
-				 .inside = in_a_root(roots, path),
-				 .path = str_dup(path),
-				 .id = identity_at(AT_FDCWD, path) };
-	if (!place->path)
+	if (is_listed(kind)) {
+		path_folder(folder, path);
+		place.folder = identity_at(AT_FDCWD, folder);
+	}
+	place.path = str_dup(path);
+	if (!place.path)
 		return ERR_NOMEM_SET(err);
-	roots->count++;
+	roots->places[roots->count++] = place;
 	return 0;
 }
 
@@ -96,6 +130,18 @@ bool roots_changed(const struct roots *roots)
 {
 	for (size_t i = 0; i < roots->count; i++) {
 		if (!is_still(&roots->places[i], AT_FDCWD, roots->places[i].path))
+			return true;
+	}
+	return false;
+}
+
+bool roots_reserved(const struct roots *roots, uint64_t device, uint64_t inode, const char *name)
+{
+	for (size_t i = roots->root_count; i < roots->count; i++) {
+		const struct place *place = &roots->places[i];
+
+		if (place->folder.inode == inode && place->folder.device == device &&
+		    place->folder.type && strcasecmp(strrchr(place->path, '/') + 1, name) == 0)
 			return true;
 	}
 	return false;
@@ -133,10 +179,9 @@ static bool is_no_workspace(const char *path, const struct sandbox_config *confi
 	bool found = strcmp(path, "/") == 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(own_trees); i++)
-		found = found || at_or_beneath(path, own_trees[i]);
+		found = found || path_within(path, own_trees[i]);
 	for (size_t i = 0; i < config->hidden_count; i++)
-		found = found ||
-			(realpath(config->hidden[i], hidden) && at_or_beneath(path, hidden));
+		found = found || (realpath(config->hidden[i], hidden) && path_within(path, hidden));
 	return found;
 }
 
@@ -167,14 +212,18 @@ static int add_roots(struct roots *roots, const struct sandbox_config *config, s
 {
 	struct err ignored = { 0 };
 	int rc = add_root(roots, config, config->cwd, err);
+	size_t named;
 
 	for (size_t i = 0; rc == 0 && i < config->root_count; i++)
 		rc = add_root(roots, config, config->roots[i], err);
+	named = roots->root_count;
 	/* A temporary folder that cannot be a root is none: nobody asked for it by name. */
 	if (rc == 0 && !config->exclude_slash_tmp)
 		(void)add_root(roots, config, "/tmp", &ignored);
 	if (rc == 0 && !config->exclude_tmpdir && config->tmpdir)
 		(void)add_root(roots, config, config->tmpdir, &ignored);
+	for (size_t i = named; i < roots->root_count; i++)
+		roots->places[i].temporary = true;
 	qsort(roots->places, roots->root_count, sizeof roots->places[0], by_path);
 	for (size_t i = 0; i < roots->root_count; i++)
 		roots->places[i].owner = i;
@@ -183,65 +232,40 @@ static int add_roots(struct roots *roots, const struct sandbox_config *config, s
 
 /* ------------------------------------------------------------------ protected places */
 
-/* A name too long leaves "", which no file has. */
-static bool join(char joined[PATH_MAX], const char *folder, const char *name)
+/* On the way to a file. */
+struct way {
+	struct roots *roots;
+	size_t owner;
+};
+
+/* Links on the way are protected: whoever could exchange one would choose where it ends. */
+static int protect_link(void *context, const char *path, struct err *err)
 {
-	if (snprintf(joined, PATH_MAX, "%s/%s", folder[1] ? folder : "", name) >= PATH_MAX)
-		joined[0] = '\0';
-	return joined[0] != '\0';
+	const struct way *way = context;
+
+	return in_a_root(way->roots, path) ? add(way->roots, PLACE_PROTECTED, way->owner, path, err)
+					   : 0;
 }
 
-/*
- * Where `text` leads, seen from the canonical folder `base`: out is the canonical path, or "" when
- * there is no such file. Links on the way are protected: whoever could exchange one would choose
- * where it ends.
- */
 static int follow(struct roots *roots, size_t owner, const char *base, const char *text,
 		  char out[PATH_MAX], struct err *err)
 {
-	char rest[PATH_MAX];
-	char path[PATH_MAX];
-	char target[PATH_MAX];
-	char *next = rest;
-	const char *name;
-	bool found = str_copy(rest, sizeof rest, text, NULL) == 0 &&
-		     str_copy(out, PATH_MAX, text[0] == '/' ? "/" : base, NULL) == 0;
-
-	for (int links = 0; found && (name = strsep(&next, "/"));) {
-		ssize_t end = join(path, out, name) ? readlink(path, target, PATH_MAX - 1) : 0;
-
-		if (end <= 0) {
-			found = realpath(path, out);
-			continue;
-		}
-		if (in_a_root(roots, path) && add(roots, PLACE_PROTECTED, owner, path, err) < 0)
-			return err->code;
-		if (target[0] == '/')
-			out[1] = '\0';
-		/* What is left comes behind the link's own text. */
-		target[end] = next ? '/' : '\0';
-		found = ++links <= FOLLOW_LINKS_MAX &&
-			(!next ||
-			 str_copy(target + end + 1, (size_t)(PATH_MAX - end - 1), next, NULL) == 0);
-		next = memcpy(rest, target, sizeof rest);
-	}
-	if (!found)
-		out[0] = '\0';
-	return 0;
+	return path_follow(out, base, text, protect_link, &(struct way){ roots, owner }, err);
 }
 
 /*
- * Protects the file to which `text` leads. A target that holds the naming root itself is nonsense
- * that would make the whole root read-only: ignored.
+ * Protects the file to which `text` leads. A target that holds the root, or the folder on whose
+ * behalf it is read, is nonsense that would make all of that read-only: ignored.
  */
 static int lead(struct roots *roots, size_t owner, const char *base, const char *text,
-		struct err *err)
+		const char *holder, struct err *err)
 {
 	char path[PATH_MAX];
 
 	if (follow(roots, owner, base, text, path, err) < 0)
 		return err->code;
-	if (path[0] == '\0' || at_or_beneath(roots->places[owner].path, path))
+	if (path[0] == '\0' || path_within(roots->places[owner].path, path) ||
+	    path_within(holder, path))
 		return 0;
 	return add(roots, PLACE_PROTECTED, owner, path, err);
 }
@@ -256,32 +280,11 @@ static int lead_links(struct roots *roots, const struct place *folder, struct er
 	/* The only thread. NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	for (int i = 0; dir && rc == 0 && i < LINK_SCAN_MAX && (entry = readdir(dir)); i++) {
 		if (entry->d_type == DT_LNK)
-			rc = lead(roots, folder->owner, folder->path, entry->d_name, err);
+			rc = lead(roots, folder->owner, folder->path, entry->d_name, "", err);
 	}
 	if (dir)
 		(void)closedir(dir);
 	return rc;
-}
-
-/* The start of a small file of a repository; false when it cannot be one. */
-static bool read_text(char out[POINTER_FILE_MAX + 1], const char *path)
-{
-	int fd SCOPED(fd_close) = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, out, POINTER_FILE_MAX);
-
-	out[got > 0 ? got : 0] = '\0';
-	return got > 0;
-}
-
-char *pointer_target(char *text)
-{
-	char *colon = strchr(text, ':');
-	char *target = colon ? colon + 1 + strspn(colon + 1, " \t\r\n") : NULL;
-	size_t length = target ? strlen(target) : 0;
-
-	while (length > 0 && strchr(" \t\r\n", target[length - 1]))
-		target[--length] = '\0';
-	return length > 0 ? target : NULL;
 }
 
 /*
@@ -291,47 +294,112 @@ char *pointer_target(char *text)
  */
 static int lead_on(struct roots *roots, const struct place *from, struct err *err)
 {
-	const char *base = roots->places[from->owner].path;
 	char text[POINTER_FILE_MAX + 1];
 	char path[PATH_MAX];
 	char *target = NULL;
+	const char *base;
 
 	if (from->id.type == S_IFDIR) {
 		if (lead_links(roots, from, err) < 0)
 			return err->code;
-		base = from->path;
-		if (join(path, base, "commondir") && read_text(text, path)) {
-			text[strcspn(text, "\r\n")] = '\0';
-			target = text[0] ? text : NULL;
-		}
-	} else if (from->id.type == S_IFREG && read_text(text, from->path) &&
-		   (str_ends(from->path, "/.git") || str_starts(text, "gitdir:"))) {
-		target = pointer_target(text);
+		if (!path_join(path, from->path, "commondir") || !pointer_read(text, path))
+			return 0;
+		text[strcspn(text, "\r\n")] = '\0';
+		return text[0] ? lead(roots, from->owner, from->path, text, "", err) : 0;
 	}
-	return target ? lead(roots, from->owner, base, target, err) : 0;
+	if (from->id.type == S_IFREG && pointer_read(text, from->path) &&
+	    (str_ends(from->path, "/.git") || str_starts(text, "gitdir:")))
+		target = pointer_target(text);
+	if (!target)
+		return 0;
+	/* One that a link has led to: git counts from the link, in the root. */
+	path_folder(path, from->path);
+	base = str_ends(from->path, "/.git") ? path : roots->places[from->owner].path;
+	return lead(roots, from->owner, base, target, base, err);
 }
 
-static int protect_name(struct roots *roots, size_t owner, const char *name, struct err *err)
+static int protect_name(struct roots *roots, size_t owner, const char *folder, const char *name,
+			struct err *err)
 {
-	const char *root = roots->places[owner].path;
 	char path[PATH_MAX];
 	enum place_kind kind;
 
-	if (!join(path, root, name))
-		return ERR_SET(err, ERR_LIMIT, "root '%s': path too long", root);
+	if (!path_join(path, folder, name))
+		return ERR_SET(err, ERR_LIMIT, "'%s': path too long", folder);
 	kind = identity_at(AT_FDCWD, path).type ? PLACE_PROTECTED : PLACE_WATCHED;
 	if (add(roots, kind, owner, path, err) < 0)
 		return err->code;
-	return lead(roots, owner, root, name, err);
+	return lead(roots, owner, folder, name, folder, err);
 }
 
-static int protect_all(struct roots *roots, struct err *err)
+/*
+ * A name at the top of a root. Where commits are allowed and .git is a whole repository in a
+ * folder of its own, what a commit writes there stays writable. The folder is pinned by what is
+ * protected in it; config always exists.
+ */
+static int protect_top(struct roots *roots, size_t owner, const char *name, bool commits,
+		       struct err *err)
 {
+	const char *root = roots->places[owner].path;
+	char git[PATH_MAX];
+	char file[PATH_MAX];
+	int rc = 0;
+
+	if (!commits || !str_eq(name, ".git") || !path_join(git, root, name) ||
+	    identity_at(AT_FDCWD, git).type != S_IFDIR || !path_join(file, git, "config") ||
+	    identity_at(AT_FDCWD, file).type != S_IFREG || !path_join(file, git, "commondir") ||
+	    identity_at(AT_FDCWD, file).type)
+		return protect_name(roots, owner, root, name, err);
+	for (size_t i = 0; rc == 0 && i < ARRAY_LEN(git_names); i++)
+		rc = protect_name(roots, owner, git, git_names[i], err);
+	return rc;
+}
+
+/* ------------------------------------------------------------------ nested repositories */
+
+/* Protects the .git of each folder in this one, and of `depth` - 1 further levels. */
+static int protect_nested(struct roots *roots, size_t owner, const char *folder, int depth,
+			  int64_t until_ms, struct err *err)
+{
+	DIR *dir = opendir(folder);
+	char path[PATH_MAX];
+	char git[PATH_MAX];
+	struct dirent *entry;
+	int rc = 0;
+
+	/* The only thread. NOLINTNEXTLINE(concurrency-mt-unsafe) */
+	while (dir && rc == 0 && !roots->cut && (entry = readdir(dir))) {
+		if ((entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN) ||
+		    str_eq(entry->d_name, ".") || str_eq(entry->d_name, "..") ||
+		    str_eq(entry->d_name, ".git") || !path_join(path, folder, entry->d_name))
+			continue;
+		if (path_join(git, path, ".git") && identity_at(AT_FDCWD, git).type) {
+			roots->cut = ++roots->nested > NESTED_MAX;
+			rc = roots->cut ? 0 : protect_name(roots, owner, path, ".git", err);
+		}
+		roots->cut = roots->cut || clock_ms() > until_ms;
+		if (rc == 0 && depth > 1)
+			rc = protect_nested(roots, owner, path, depth - 1, until_ms, err);
+	}
+	if (dir)
+		(void)closedir(dir);
+	return rc;
+}
+
+static int protect_all(struct roots *roots, bool commits, struct err *err)
+{
+	int64_t until_ms = clock_ms() + NESTED_SCAN_MS;
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < roots->root_count; i++) {
 		for (size_t j = 0; rc == 0 && j < ARRAY_LEN(protected_names); j++)
-			rc = protect_name(roots, i, protected_names[j], err);
+			rc = protect_top(roots, i, protected_names[j], commits, err);
+	}
+	/* The temporary folders hold everybody's, and what commands themselves have fetched. */
+	for (size_t i = 0; rc == 0 && i < roots->root_count; i++) {
+		if (!roots->places[i].temporary)
+			rc = protect_nested(roots, i, roots->places[i].path, NESTED_DEPTH, until_ms,
+					    err);
 	}
 	/* What a place leads to is appended, and gets its turn. */
 	for (size_t i = roots->root_count; rc == 0 && i < roots->count; i++) {
@@ -376,12 +444,14 @@ int roots_find(struct roots *out, const struct sandbox_config *config, struct er
 
 	out->count = 0;
 	out->root_count = 0;
+	out->nested = 0;
+	out->cut = false;
 	if (config->mode == SANDBOX_MODE_WORKSPACE_WRITE)
 		rc = add_roots(out, config, err);
-	if (rc == 0)
-		rc = protect_all(out, err);
 	for (size_t i = 0; rc == 0 && i < config->hidden_count; i++)
 		rc = hide(out, config->hidden[i], err);
+	if (rc == 0)
+		rc = protect_all(out, config->allow_git_commit, err);
 	for (size_t i = 0; rc == 0 && i < out->count; i++) {
 		if (out->places[i].kind == PLACE_PROTECTED || out->places[i].kind == PLACE_HIDDEN)
 			rc = pin_above(out, &out->places[i], err);

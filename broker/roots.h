@@ -8,13 +8,22 @@
  */
 #pragma once
 
+#include <limits.h>
+
+#include "proto/sys/pointer.h"
+
 #include "broker/sandbox.h"
 
 #define ROOTS_MAX SANDBOX_ROOTS_MAX /* the configured ones, cwd, /tmp and $TMPDIR */
 #define PLACES_MAX 512              /* of all kinds */
-#define FOLLOW_LINKS_MAX 40         /* symbolic links on one way, as in the kernel */
-#define POINTER_FILE_MAX 4096       /* bytes of a .git file that are looked at */
 #define LINK_SCAN_MAX 256           /* entries of a protected folder that are searched for links */
+#define NESTED_DEPTH 3              /* folders below a root that are searched for repositories */
+#define NESTED_MAX 24               /* repositories that are protected there, of all roots */
+#define NESTED_SCAN_MS 20           /* for the search */
+
+#define ROOTS_CUT                                                                                  \
+	"nested repositories: there are more than are looked for, so the .git of "                 \
+	"some is writable"
 
 /* All zero: there is no such file. */
 struct identity {
@@ -35,16 +44,20 @@ enum place_kind {
 
 struct place {
 	enum place_kind kind;
-	size_t owner; /* the root, by index, that brought it in; hidden ones: 0 */
-	bool inside;  /* beneath a root */
-	char *path;   /* canonical, apart from a last component that is a link to be protected */
+	size_t owner;   /* the root, by index, that brought it in; hidden ones: 0 */
+	bool inside;    /* beneath a root */
+	bool temporary; /* a root that nobody has named: /tmp or $TMPDIR */
+	char *path;     /* canonical, apart from a last component that is a link to be protected */
 	struct identity id;
+	struct identity folder; /* of a protected or watched one: where it is, or would be */
 };
 
 struct roots {
 	struct place places[PLACES_MAX]; /* the roots, then the rest; both sorted: parents first */
 	size_t count;
 	size_t root_count;
+	size_t nested; /* repositories below the roots */
+	bool cut;      /* there may be more, which are not protected */
 };
 
 int roots_find(struct roots *out, const struct sandbox_config *config, struct err *err) MUST_CHECK;
@@ -53,12 +66,12 @@ void roots_deinit(struct roots *roots);
 /* Whether a place is no longer what it was, or an absent one has appeared. */
 bool roots_changed(const struct roots *roots);
 
+/*
+ * Whether no command may make `name` in this folder, be it there or not: a protected name, at the
+ * top of a root or where it was found. Letters count the same in both cases.
+ */
+bool roots_reserved(const struct roots *roots, uint64_t device, uint64_t inode, const char *name);
+
 /* Opens a place (O_PATH, no link followed) in the caller's view; ERR_STATE when it is another file.
  */
 int roots_open(int *out, const struct place *place, struct err *err) MUST_CHECK;
-
-/* Strictly beneath. */
-bool path_beneath(const char *path, const char *folder);
-
-/* The target that the text of a .git pointer file names; NULL when it names none. Cuts the text. */
-char *pointer_target(char *text);

@@ -2,7 +2,10 @@
 
 #include <sys/time.h>
 
-#include "broker/step.h"
+#include "proto/sys/cgroup.h"
+
+#include "broker/monitor.h"
+#include "broker/process.h"
 
 /* Longest wait for a zygote; a healthy one answers within a few milliseconds. */
 #define ZYGOTE_ANSWER_MS 10000
@@ -27,7 +30,9 @@ static void describe(struct sandbox *sandbox)
 	struct sandbox_view *view = &sandbox->view;
 
 	*view = (struct sandbox_view){ .mode = sandbox->config.mode,
-				       .network = features->network || !features->confined,
+				       .network = features->network ||
+						  sandbox->config.mode ==
+							  SANDBOX_MODE_DANGER_FULL_ACCESS,
 				       .root_count = roots->root_count };
 	for (size_t i = 0; i < roots->count; i++) {
 		const struct place *place = &roots->places[i];
@@ -35,16 +40,22 @@ static void describe(struct sandbox *sandbox)
 
 		if (place->kind == PLACE_ROOT)
 			root->path = place->path;
-		else if (place->kind == PLACE_PROTECTED)
+		else if (place->kind == PLACE_PROTECTED || place->kind == PLACE_WATCHED)
 			root->protected[root->protected_count++] = place->path;
 	}
-	if (!features->confined)
+	view->limit_count = cgroup_limits(view->limits, features->confined || features->legacy);
+	if (features->system)
+		view->layers[view->layer_count++] = "system";
+	if (!features->confined && !features->legacy)
 		return;
-	view->layers[view->layer_count++] = "namespaces";
+	if (features->confined)
+		view->layers[view->layer_count++] = "namespaces";
 	view->layers[view->layer_count++] = "seccomp";
 	if (features->landlock > 0)
 		view->layers[view->layer_count++] = sandbox->landlock_layer;
 	view->missing_count = probe_missing(view->missing, features);
+	if (roots->cut)
+		view->missing[view->missing_count++] = ROOTS_CUT;
 }
 
 /* Its commands go on. */
@@ -80,11 +91,56 @@ static int receive_answer(const struct sandbox *sandbox, struct packet *packet, 
 	return err->code;
 }
 
-/* Returns when it is ready, or with the sentence of the step that failed. */
-static int start_zygote(struct sandbox *sandbox, struct err *err)
+static int find_features(struct features *out, const struct sandbox_config *config, struct err *err)
 {
-	struct timeval wait = { .tv_sec = ZYGOTE_ANSWER_MS / 1000 };
-	struct packet packet SCOPED(packet_deinit) = { 0 };
+	int rc = 0;
+
+	if (config->mode != SANDBOX_MODE_DANGER_FULL_ACCESS)
+		rc = probe_features(out, config, err);
+	out->system = monitor_pid() != 0;
+	return rc;
+}
+
+pid_t sandbox_fork(const struct sandbox_config *config, int *out_control, int *out_pidfd,
+		   struct err *err)
+{
+	struct features features = { 0 };
+	int leaf SCOPED(fd_close) = -1;
+	int ours SCOPED(fd_close) = -1;
+	int theirs SCOPED(fd_close) = -1;
+	int pair[2];
+	pid_t pid;
+
+	if (find_features(&features, config, err) < 0 || cgroup_leaf(&leaf, err) < 0)
+		return err->code;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return ERR_SYS(err, errno, "socketpair");
+	ours = pair[0];
+	theirs = pair[1];
+	pid = fork_into(ns_flags(&features), leaf, out_pidfd, err);
+	if (pid < 0)
+		return ERR_WRAP(err, "namespaces%s", step_mend(NULL, err->sys));
+	*out_control = fd_take(pid == 0 ? &theirs : &ours);
+	return pid;
+}
+
+void sandbox_become_zygote(const struct sandbox_config *config, int control, pid_t parent,
+			   struct err *err)
+{
+	static struct roots roots;
+	struct features features = { 0 };
+	struct scene scene = {
+		.roots = &roots, .features = &features, .uid = geteuid(), .gid = getegid()
+	};
+
+	if (find_features(&features, config, err) == 0 &&
+	    (config->mode == SANDBOX_MODE_DANGER_FULL_ACCESS ||
+	     roots_find(&roots, config, err) == 0))
+		zygote_run(control, parent, &scene);
+}
+
+static int make_zygote(struct sandbox *sandbox, struct err *err)
+{
 	struct scene scene = {
 		.roots = &sandbox->roots,
 		.features = &sandbox->features,
@@ -92,26 +148,33 @@ static int start_zygote(struct sandbox *sandbox, struct err *err)
 		.gid = getegid()
 	};
 	pid_t broker = getpid();
-	char path[64];
-	int pair[2];
-	pid_t zygote;
+	int control;
+	pid_t pid;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return ERR_SYS(err, errno, "socketpair");
-	sandbox->control = pair[0];
-	zygote = ns_fork(ns_flags(&sandbox->features), false, &sandbox->pidfd, err);
-	if (zygote == 0)
-		zygote_run(pair[1], broker, &scene);
-	(void)close(pair[1]);
-	if (zygote < 0)
-		return ERR_WRAP(err, "namespaces%s", step_mend(NULL, err->sys));
+	if (monitor_pid() != 0)
+		return monitor_ask(&sandbox->config, &sandbox->control, &sandbox->pidfd, err);
+	pid = sandbox_fork(&sandbox->config, &control, &sandbox->pidfd, err);
+	if (pid == 0)
+		zygote_run(control, broker, &scene);
+	sandbox->control = pid < 0 ? -1 : control;
+	return pid < 0 ? err->code : 0;
+}
+
+/* Returns when it is ready, or with the sentence of the step that failed. */
+static int start_zygote(struct sandbox *sandbox, struct err *err)
+{
+	struct timeval wait = { .tv_sec = ZYGOTE_ANSWER_MS / 1000 };
+	struct packet packet SCOPED(packet_deinit) = { 0 };
+
+	if (make_zygote(sandbox, err) < 0)
+		return err->code;
 	if (setsockopt(sandbox->control, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) < 0)
 		return ERR_SYS(err, errno, "setsockopt");
 	if (receive_answer(sandbox, &packet, err) < 0)
 		return err->code;
-	(void)snprintf(path, sizeof path, "/proc/%d/mountinfo", zygote);
-	sandbox->mounts = open(path, O_RDONLY | O_CLOEXEC);
-	return CHECK(err, sandbox->mounts, "open '%s'", path);
+	sandbox->mounts = packet_take(&packet, 0);
+	/* What cannot be ended is not started. */
+	return SYSCALL(err, pidfd_send_signal, sandbox->pidfd, 0, NULL, 0);
 }
 
 static int rebuild(struct sandbox *sandbox, struct err *err)
@@ -119,7 +182,8 @@ static int rebuild(struct sandbox *sandbox, struct err *err)
 	stop_zygote(sandbox);
 	roots_deinit(&sandbox->roots);
 	describe(sandbox); /* whatever happens now, the view names no path that is gone */
-	if (sandbox->features.confined && roots_find(&sandbox->roots, &sandbox->config, err) < 0)
+	if (sandbox->config.mode != SANDBOX_MODE_DANGER_FULL_ACCESS &&
+	    roots_find(&sandbox->roots, &sandbox->config, err) < 0)
 		return err->code;
 	describe(sandbox);
 	if (start_zygote(sandbox, err) == 0)
@@ -147,11 +211,12 @@ static int clone_command(const struct sandbox *sandbox, const struct order *orde
 int sandbox_open(struct sandbox **out, const struct sandbox_config *config, struct err *err)
 {
 	struct sandbox *sandbox;
+	int rc;
 
 	if (config->mode <= SANDBOX_MODE_NONE || config->mode >= SANDBOX_MODE_COUNT ||
 	    config->hidden_count > SANDBOX_HIDDEN_MAX)
 		return ERR_SET(err, ERR_INVALID, "no such sandbox");
-	if (filter_prepare(err) < 0)
+	if (filter_prepare(config->log_denials, err) < 0)
 		return err->code;
 	sandbox = calloc(1, sizeof *sandbox);
 	if (!sandbox)
@@ -160,15 +225,14 @@ int sandbox_open(struct sandbox **out, const struct sandbox_config *config, stru
 	memcpy(sandbox->hidden, config->hidden, config->hidden_count * sizeof *config->hidden);
 	sandbox->config.hidden = sandbox->hidden;
 	sandbox->pidfd = sandbox->control = sandbox->mounts = -1;
-	if (config->mode != SANDBOX_MODE_DANGER_FULL_ACCESS)
-		probe_features(&sandbox->features, config->network);
+	rc = find_features(&sandbox->features, config, err);
 	(void)snprintf(sandbox->landlock_layer, sizeof sandbox->landlock_layer, "landlock %d",
 		       sandbox->features.landlock);
-	if (rebuild(sandbox, err) == 0)
+	if (rc == 0 && (rc = rebuild(sandbox, err)) == 0)
 		*out = sandbox;
 	else
 		sandbox_close(sandbox);
-	return err->code;
+	return rc;
 }
 
 void sandbox_close(struct sandbox *sandbox)
@@ -238,9 +302,12 @@ int sandbox_signal(const struct started *started, int signal, struct err *err)
 	return signalled(syscall(SYS_pidfd_send_signal, started->command_fd, signal, NULL, 0), err);
 }
 
-int sandbox_kill(const struct started *started, struct err *err)
+int sandbox_kill(struct started *started, struct err *err)
 {
-	if (!started->confined)
+	bool again = started->asked;
+
+	started->asked = true;
+	if (!started->confined || (!again && started->status_fd >= 0))
 		return signalled(shutdown(started->status_fd, SHUT_WR), err);
 	return signalled(syscall(SYS_pidfd_send_signal, started->pidfd, SIGKILL, NULL, 0), err);
 }

@@ -8,8 +8,8 @@
  * calling process, may be reaped by it at any time and dies with it.
  *
  *   sandbox_start() -> pidfd + status_fd
- *   status_fd: CHILD_EXECUTED, then CHILD_EXITED; or CHILD_FAILED; or CHILD_GONE at any time
- *   pidfd readable: nothing of the command's process tree is left
+ *   status_fd: CHILD_EXECUTED, any CHILD_DENIED, then CHILD_EXITED; or CHILD_FAILED; or CHILD_GONE
+ * at any time pidfd readable: nothing of the command's process tree is left
  */
 #pragma once
 
@@ -19,11 +19,12 @@
 
 #include "proto/base/err.h"
 #include "proto/wire/common_gen.h" /* enum sandbox_mode */
+#include "proto/wire/denial.h"
 
 struct order;
 struct sandbox;
 
-#define SANDBOX_HIDDEN_MAX 8
+#define SANDBOX_HIDDEN_MAX 256 /* the product's folders, and what deny_read names */
 
 /* The texts, and the list of roots, are borrowed until sandbox_close(). */
 struct sandbox_config {
@@ -35,7 +36,10 @@ struct sandbox_config {
 	bool exclude_slash_tmp; /* /tmp is not a root */
 	bool exclude_tmpdir;    /* tmpdir is not a root */
 	const char *tmpdir;     /* $TMPDIR of the ceiling's environment, or NULL */
-	/* The product's folders, which exist: runtime, state, configuration. */
+	bool allow_git_commit;  /* what a commit writes below .git is writable */
+	bool legacy_landlock;   /* without namespaces: Landlock and seccomp alone */
+	bool log_denials;       /* report refused changes of files too */
+	/* The product's folders, which exist: runtime, state, configuration; and others. */
 	const char *const *hidden;
 	size_t hidden_count; /* at most SANDBOX_HIDDEN_MAX */
 };
@@ -60,6 +64,8 @@ struct sandbox_view {
 	size_t layer_count;
 	const char *missing[SANDBOX_LAYERS_MAX]; /* a sentence each */
 	size_t missing_count;
+	const char *limits[SANDBOX_LAYERS_MAX]; /* what bounds resources, and by which mechanism */
+	size_t limit_count;
 };
 
 /* A running command. The three descriptors belong to the struct; -1 where there is none. */
@@ -68,6 +74,7 @@ struct started {
 	int status_fd;  /* non-blocking; readable when there is something for sandbox_report() */
 	int command_fd; /* pidfd of the command's own process, from CHILD_EXECUTED on */
 	bool confined;  /* in a PID namespace of its own */
+	bool asked;     /* to end, by sandbox_kill() */
 };
 
 #define STARTED_NONE                                                                               \
@@ -79,13 +86,16 @@ enum child_event {
 	CHILD_NOTHING,  /* nothing to read yet */
 	CHILD_EXECUTED, /* the program runs */
 	CHILD_FAILED,   /* it does not, and nothing of it has run: see code, sys, text */
+	CHILD_DENIED,   /* between the two: something was refused, or ended it: see denial */
 	CHILD_EXITED,   /* its own process has ended: see wait_status */
 	CHILD_GONE      /* nobody is left to report; without CHILD_EXITED before, it was killed */
 };
 
 struct child_report {
 	uint32_t event;
-	int32_t wait_status; /* of CHILD_EXITED, as waitpid() gives it */
+	int32_t wait_status;  /* of CHILD_EXITED, as waitpid() gives it */
+	uint32_t lost;        /* of CHILD_EXITED: different denials that were not reported */
+	struct denial denial; /* of CHILD_DENIED */
 	/* Of CHILD_FAILED: ERR_NOTFOUND is "no such program", ERR_DENIED "cannot be executed",
 	 * anything else a step of the set-up. */
 	struct err err;
@@ -115,7 +125,10 @@ int sandbox_report(struct started *started, struct child_report *out, struct err
  */
 int sandbox_signal(const struct started *started, int signal, struct err *err) MUST_CHECK;
 
-/* Ends the whole tree, daemons included; asynchronous: wait for pidfd. */
-int sandbox_kill(const struct started *started, struct err *err) MUST_CHECK;
+/*
+ * Ends the whole tree, daemons included; asynchronous: wait for pidfd. Init does it, and takes away
+ * what must not be there; when it takes too long, the second call ends it without that.
+ */
+int sandbox_kill(struct started *started, struct err *err) MUST_CHECK;
 
 void started_deinit(struct started *started); /* closes; does not kill */

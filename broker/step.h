@@ -25,28 +25,34 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "proto/base/clock.h"
 #include "proto/base/fd.h"
+#include "proto/base/path.h"
 #include "proto/base/str.h"
+#include "proto/sys/account.h"
+#include "proto/sys/call.h"
+#include "proto/sys/fork.h"
+#include "proto/sys/landlock.h"
+#include "proto/wire/order.h"
 #include "proto/wire/packet.h"
 
 #include "broker/filter.h"
-#include "broker/order.h"
 #include "broker/probe.h"
 #include "broker/roots.h"
-
-/* 0, or the failure of a system call in one expression; the second, for one by its number. */
-#define CHECK(err, call, ...) ((call) < 0 ? ERR_SYS((err), errno, __VA_ARGS__) : 0)
-#define SYSCALL(err, name, ...) CHECK(err, syscall(SYS_##name, __VA_ARGS__), #name)
 
 /* Of a parameter that a function of this shape need not look at. */
 #define UNUSED __attribute__((unused))
 
 /* What this kernel can do, and what the ceiling wants of it. Zero is no sandbox at all. */
 struct features {
-	bool confined;   /* any mode but full access */
-	bool network;    /* the host's network stays reachable */
-	bool fresh_proc; /* a /proc for each PID namespace can be mounted */
-	int landlock;    /* ABI, 0 without */
+	bool confined; /* in namespaces: any mode but full access, unless it is legacy */
+	bool legacy;   /* held by Landlock and filters alone, in the host's namespaces */
+	bool system; /* made by the monitor: without a user namespace, as the user from the start */
+	bool network;     /* the host's network stays reachable */
+	bool fresh_proc;  /* a /proc for each PID namespace can be mounted */
+	bool notify;      /* init hears of refused calls, and makes names and connections itself */
+	bool log_denials; /* and hears of what would change a file */
+	int landlock;     /* ABI, 0 without */
 };
 
 /* What the processes of one sandbox share; each inherits the state of the one before it. */
@@ -58,11 +64,16 @@ struct scene {
 	gid_t gid;
 	/* the zygote's */
 	int control;          /* its socket */
+	int alarm;            /* of its watch */
 	int trees[ROOTS_MAX]; /* the roots' mounts, kept open for Landlock's rules */
+	/* the zygote's and init's */
+	struct packet packet; /* what has come in */
 	/* init's and the command's */
 	struct order order;
 	int fds[SANDBOX_FD_COUNT];
-	int report; /* pipe for struct child_report, closed by the exec */
+	/* The command's socket to init, closed by the exec: each packet is a struct child_report,
+	 * CHILD_NOTHING with the listener of its filter or CHILD_FAILED. */
+	int report;
 	struct order_text text;
 };
 
@@ -72,9 +83,10 @@ typedef int step_fn(struct scene *scene, struct err *err);
 step_fn ns_identity, ns_loopback;
 step_fn mount_private, mount_hold, mount_seal, mount_dev, mount_attach, mount_pin, mount_protect,
 	mount_hide, mount_proc;
-step_fn caps_bounds, caps_no_privileges, caps_none, filter_common, filter_command, landlock_rules;
+step_fn notify_share, caps_bounds, caps_no_privileges, caps_none, filter_command, filter_legacy,
+	landlock_rules, landlock_legacy, landlock_verify;
 step_fn child_stdio, child_close, child_session, child_signals, child_limits, child_folder,
-	child_verify, child_exec;
+	child_verify, child_leave, child_exec;
 
 /*
  * Three plans follow each other, each in a process of its own: the zygote's (once for a ceiling),
@@ -109,41 +121,12 @@ const char *step_mend(step_fn *apply, int sys);
 
 /* ns.c: CLONE_NEW... flags of a zygote; none when it is not confined. */
 uint64_t ns_flags(const struct features *features);
-
-/*
- * ns.c: clone3() as fork(): the pid, 0 in the child, a negative enum err_code on failure.
- * *out_pidfd is set in the caller. A sibling is a child of the caller's parent, and ends with the
- * same signal as the caller does.
- */
-pid_t ns_fork(uint64_t flags, bool sibling, int *out_pidfd, struct err *err) MUST_CHECK;
+void ns_oom_score(void); /* of the caller: worse than that of the user's programs */
 
 /* caps.c: no capability in any set, no_new_privs, a seccomp filter; by asking the kernel. */
-int caps_verify(struct err *err) MUST_CHECK;
+int caps_verify(const struct scene *scene, struct err *err) MUST_CHECK;
 
-#define LANDLOCK_SCOPES_ABI 6 /* from here on Landlock bounds signals and abstract sockets */
+#define LANDLOCK_LEGACY_ABI 3 /* below it, any file can be truncated */
 
-/* landlock.c: the ABI of this kernel, clamped to what this program knows; 0: it cannot be used. */
-int landlock_abi(void);
-
-/* The children of the calling process: the way to end a tree without a PID namespace. */
-#define CHILDREN_FILE "/proc/thread-self/children"
-#define NO_CHILDREN "needs CONFIG_PROC_CHILDREN: it ends the tree of a command with full access"
-
-/*
- * child.c: becomes the init of one command: makes it, reports to the socket `status`, reaps
- * whatever ends, and ends with the command. Confined it is process 1, so the kernel kills all that
- * is left with it; otherwise it kills its descendants itself, also when `status` is hung up.
- */
-_Noreturn void init_run(struct scene *scene, int status);
-
-/*
- * child.c: becomes the command: never returns, either the program runs or nothing of it has. A
- * failure goes to scene->report as struct child_report; the exec closes that pipe without one.
- */
-_Noreturn void child_run(struct scene *scene);
-
-/* What comes with a zygote's answer, a struct err: these, when a command was cloned. */
-enum answer_fd { ANSWER_PIDFD, ANSWER_STATUS, ANSWER_FD_COUNT };
-
-/* zygote.c: becomes the zygote; `control` is its end of the broker's socket. */
-_Noreturn void zygote_run(int control, pid_t broker, struct scene *scene);
+/* landlock.c: the ABI of this kernel; 0 where it is too old to be a layer, or there is none. */
+int landlock_usable(void);

@@ -6,14 +6,28 @@
  * records, and dies with the broker. It has its capabilities in its own user namespace alone. What
  * it clones are children of the broker.
  */
-#include "broker/step.h"
+#include "broker/process.h"
+#include "broker/watch.h"
+
+#define ARGUMENTS_MAX 131072 /* bytes; anything farther away is no neighbour */
 
 #define CONTROL 3 /* the zygote's socket; 0 to 2 are the broker's, for its log */
+
+/* Commands can read those of process 1, and the broker's name what is hidden from them. */
+static void forget_arguments(void)
+{
+	uintptr_t first = (uintptr_t)program_invocation_name;
+	uintptr_t end = (uintptr_t)(environ ? environ[0] : NULL); /* what lies behind them */
+
+	if (end > first && end - first < ARGUMENTS_MAX)
+		memset(program_invocation_name, 0, end - first);
+}
 
 static int prepare(struct scene *scene, pid_t broker, struct err *err)
 {
 	sigset_t all;
 
+	forget_arguments();
 	(void)sigfillset(&all);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
 	    pthread_sigmask(SIG_SETMASK, &all, NULL) != 0)
@@ -26,12 +40,14 @@ static int prepare(struct scene *scene, pid_t broker, struct err *err)
 	}
 	if (!scene->features->confined && access(CHILDREN_FILE, R_OK) < 0)
 		return ERR_SYS(err, errno, "zygote: " NO_CHILDREN);
-	return step_all(scene, PLAN_ZYGOTE, err);
+	if (step_all(scene, PLAN_ZYGOTE, err) < 0 || !scene->features->confined)
+		return err->code;
+	return watch_share(&scene->alarm, scene->roots, err);
 }
 
-static int clone_one(struct scene *scene, struct packet *packet, int answer[ANSWER_FD_COUNT],
-		     struct err *err)
+static int clone_one(struct scene *scene, int answer[ANSWER_FD_COUNT], struct err *err)
 {
+	const struct packet *packet = &scene->packet;
 	int status[2];
 	pid_t pid;
 
@@ -42,8 +58,8 @@ static int clone_one(struct scene *scene, struct packet *packet, int answer[ANSW
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, status) < 0)
 		return ERR_SYS(err, errno, "socketpair");
 	answer[ANSWER_STATUS] = status[0];
-	pid = ns_fork(scene->features->confined ? CLONE_NEWPID | CLONE_NEWNS : 0, true,
-		      &answer[ANSWER_PIDFD], err);
+	pid = fork_with_pidfd(scene->features->confined ? CLONE_NEWPID | CLONE_NEWNS : 0, true,
+			      &answer[ANSWER_PIDFD], err);
 	if (pid == 0) {
 		(void)close(status[0]);
 		init_run(scene, status[1]);
@@ -63,24 +79,27 @@ static void answer_with(const struct err *err, const int *fds, size_t count)
 
 _Noreturn void zygote_run(int control, pid_t broker, struct scene *scene)
 {
-	struct packet packet = { 0 };
 	struct err err = { 0 };
+	int mounts;
 	int rc;
 
 	/* Nothing of the broker stays open here but its three standard descriptors. */
 	if (fds_keep(&control, 1, CONTROL, &err) < 0)
 		_exit(1);
 	rc = prepare(scene, broker, &err);
-	answer_with(&err, NULL, 0);
-	while (rc == 0 && packet_recv(CONTROL, &packet, &err) == PACKET_DONE) {
+	mounts = rc == 0 ? open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC) : -1;
+	answer_with(&err, &mounts, mounts >= 0); /* tells by its change that a mount vanishes */
+	fd_close(&mounts);
+	while (rc == 0 && watch_wait(CONTROL) &&
+	       packet_recv(CONTROL, &scene->packet, &err) == PACKET_DONE) {
 		int fds[ANSWER_FD_COUNT] = { -1, -1 };
 		struct err why = { 0 };
-		bool done = clone_one(scene, &packet, fds, &why) == 0;
+		bool done = clone_one(scene, fds, &why) == 0;
 
 		answer_with(&why, fds, done ? ANSWER_FD_COUNT : 0);
 		fd_close(&fds[ANSWER_PIDFD]);
 		fd_close(&fds[ANSWER_STATUS]);
-		packet_deinit(&packet);
+		packet_deinit(&scene->packet);
 	}
 	_exit(rc == 0 ? 0 : 1);
 }

@@ -116,10 +116,34 @@ static enum sandbox_mode mode_of(const struct bounds_input *input)
 	return input->mode != SANDBOX_MODE_NONE ? input->mode : (enum sandbox_mode)mode;
 }
 
+static void set_workspace(struct broker_ceiling_open *params, const struct conf *conf)
+{
+	params->has_network = true;
+	params->network = conf_bool(conf, "sandbox_workspace_write.network_access");
+	params->has_exclude_slash_tmp = true;
+	params->exclude_slash_tmp = conf_bool(conf, "sandbox_workspace_write.exclude_slash_tmp");
+	params->has_exclude_tmpdir = true;
+	params->exclude_tmpdir = conf_bool(conf, "sandbox_workspace_write.exclude_tmpdir_env_var");
+	params->allow_git_commit = conf_bool(conf, "sandbox_workspace_write.allow_git_commit");
+	params->has_allow_git_commit = params->allow_git_commit;
+}
+
+/* How any sandbox is made. */
+static void set_sandbox(struct broker_ceiling_open *params, const struct bounds_input *input)
+{
+	const struct conf *conf = input->setup->conf;
+
+	params->legacy_landlock = conf_bool(conf, "sandbox.legacy_landlock") ||
+				  conf_bool(conf, "features.use_legacy_landlock");
+	params->log_denials =
+		input->keep ? conf_bool(conf, "sandbox.log_denials") : input->log_denials;
+	params->has_legacy_landlock = params->legacy_landlock;
+	params->has_log_denials = params->log_denials;
+}
+
 int bounds_send(struct broker *broker, const struct bounds_input *input, int64_t *id,
 		struct err *err)
 {
-	const struct conf *conf = input->setup->conf;
 	struct luggage luggage SCOPED(luggage_deinit) = { .fd = -1 };
 	struct broker_fds fds = { .items = &luggage.fd, .count = 1 };
 	const char *roots[BROKER_ROOTS_MAX];
@@ -137,15 +161,10 @@ int bounds_send(struct broker *broker, const struct bounds_input *input, int64_t
 	if (params.mode == SANDBOX_MODE_WORKSPACE_WRITE) {
 		params.roots.count = list_roots(roots, BROKER_ROOTS_MAX, input->setup);
 		params.roots.items = params.roots.count ? roots : NULL;
-		params.has_network = true;
-		params.network = conf_bool(conf, "sandbox_workspace_write.network_access");
-		params.has_exclude_slash_tmp = true;
-		params.exclude_slash_tmp =
-			conf_bool(conf, "sandbox_workspace_write.exclude_slash_tmp");
-		params.has_exclude_tmpdir = true;
-		params.exclude_tmpdir =
-			conf_bool(conf, "sandbox_workspace_write.exclude_tmpdir_env_var");
+		set_workspace(&params, input->setup->conf);
 	}
+	if (params.mode != SANDBOX_MODE_DANGER_FULL_ACCESS)
+		set_sandbox(&params, input);
 	return broker_send(broker, BROKER_METHOD_CEILING_OPEN, &params,
 			   luggage.fd >= 0 ? &fds : NULL, id, err);
 }

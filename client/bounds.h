@@ -23,6 +23,8 @@ struct bounds_input {
 	const char *cwd;        /* folder of the session; NULL for the setup's */
 	enum sandbox_mode mode; /* SANDBOX_MODE_NONE takes the settings' */
 	bool keep;              /* it belongs to a session of agentd and outlives this connection */
+	bool log_denials; /* without keep: report refused changes of files; a session's settings
+			     say it */
 };
 
 /* *result borrows from the link until its next call. */

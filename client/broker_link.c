@@ -16,6 +16,7 @@
 #include "proto/wire/method.h"
 #include "proto/wire/packet.h"
 #include "proto/wire/rpc.h"
+#include "proto/wire/seal.h"
 
 #define PROGRAM "agent"
 #define ANSWERS_MAX 8 /* answers that came before somebody asked for them */
@@ -35,6 +36,8 @@ struct broker {
 	struct answer current; /* what results borrow from */
 	struct arena arena;    /* of the current result */
 	struct broker_exit exit;
+	json_t *exit_message; /* what it borrows from, with the arena behind */
+	struct arena exit_arena;
 	bool gone; /* agentd has ended since broker_wait_gone() */
 	struct broker_self self;
 };
@@ -69,6 +72,8 @@ void broker_close(struct broker *broker)
 		answer_drop(&broker->early[i]);
 	answer_drop(&broker->current);
 	arena_deinit(&broker->arena);
+	json_decref(broker->exit_message);
+	arena_deinit(&broker->exit_arena);
 	packet_deinit(&broker->packet);
 	fd_close(&broker->fd);
 	free(broker);
@@ -126,20 +131,21 @@ static int keep_answer(struct broker *broker, json_t *message, const struct rpc 
 	return ERR_SET(err, ERR_LIMIT, "the broker answers what nobody asked");
 }
 
-static int take_notification(struct broker *broker, const struct rpc *rpc, struct err *err)
+static int take_notification(struct broker *broker, json_t *message, const struct rpc *rpc,
+			     struct err *err)
 {
-	struct broker_child_exited exited = { 0 };
-	struct arena arena SCOPED(arena_deinit) = { 0 };
-
 	if (str_eq(rpc->method, broker_methods[BROKER_METHOD_DAEMON_GONE].name))
 		broker->gone = true;
 	if (!str_eq(rpc->method, broker_methods[BROKER_METHOD_CHILD_EXITED].name))
 		return 0;
-	if (codec_decode(&broker_child_exited_type, rpc->params, &exited, &arena, CODEC_LENIENT,
-			 err) < 0)
+	broker->exit = (struct broker_exit){ 0 };
+	arena_deinit(&broker->exit_arena);
+	json_decref(broker->exit_message);
+	broker->exit_message = json_incref(message);
+	if (codec_decode(&broker_child_exited_type, rpc->params, &broker->exit.how,
+			 &broker->exit_arena, CODEC_LENIENT, err) < 0)
 		return ERR_WRAP(err, "broker");
-	broker->exit =
-		(struct broker_exit){ .seen = true, .code = exited.code, .signal = exited.signal };
+	broker->exit.seen = true;
 	return 0;
 }
 
@@ -159,7 +165,7 @@ int broker_receive(struct broker *broker, struct err *err)
 	if (!message || rpc_parse(&rpc, message, err) < 0)
 		return ERR_WRAP(err, "broker");
 	if (rpc.kind == RPC_NOTIFICATION)
-		return take_notification(broker, &rpc, err);
+		return take_notification(broker, message, &rpc, err);
 	if (rpc.kind == RPC_RESULT || rpc.kind == RPC_ERROR)
 		return keep_answer(broker, message, &rpc, err);
 	return ERR_SET(err, ERR_INVALID, "the broker asks this client something");
@@ -283,11 +289,19 @@ int broker_grant_record(struct broker *broker, const char *grant, struct broker_
 {
 	struct broker_grant_show params = { .grant = grant };
 	struct broker_grant_show_result result = { 0 };
+	struct broker_grant_record record = { 0 };
+	char seal[DIGEST_SIZE];
 
 	if (broker_call(broker, BROKER_METHOD_GRANT_SHOW, &params, NULL, &result, err) < 0)
 		return err->code;
-	if (!result.record)
-		return read_record(broker, out, err);
-	*out = *result.record;
+	if (result.record)
+		record = *result.record;
+	else if (read_record(broker, &record, err) < 0)
+		return err->code;
+	/* What will be answered is what will be shown, and no other. */
+	seal_record(seal, &record);
+	if (record.nonce && !str_eq(record.seal, seal))
+		return ERR_SET(err, ERR_INVALID, "the seal is not that of the record");
+	*out = record;
 	return 0;
 }

@@ -21,11 +21,10 @@ struct err;
 	30000 /* how long an answer may take; starting the daemon is the slowest                   \
 	       */
 
-/* A command of this connection that has ended. */
+/* A command of this connection that has ended; borrows from the link. */
 struct broker_exit {
 	bool seen;
-	int64_t code;
-	int64_t signal;
+	struct broker_child_exited how;
 };
 
 /* What the broker says of itself. */

@@ -6,6 +6,7 @@
 
 #include "proto/base/err.h"
 #include "proto/base/str.h"
+#include "proto/conf/near.h"
 
 #include "client/broker_link.h"
 #include "client/command.h"
@@ -121,7 +122,7 @@ int cmd_daemon(const struct options *options)
 	static const char *const words[] = { "start", "stop", "status" };
 	struct setup setup SCOPED(setup_deinit) = { 0 };
 	const char *word = options->word_count == 1 ? options->words[0] : "";
-	const char *nearest = str_nearest(word, words, ARRAY_LEN(words));
+	const char *nearest = near_word(word, words, ARRAY_LEN(words));
 	struct err err = { 0 };
 
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {

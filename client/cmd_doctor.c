@@ -13,6 +13,7 @@
 #include "proto/base/str.h"
 #include "proto/conf/conf.h"
 
+#include "client/bounds.h"
 #include "client/broker_link.h"
 #include "client/command.h"
 #include "client/options.h"
@@ -20,6 +21,10 @@
 #include "client/setup.h"
 #include "client/start.h"
 #include "client/term.h"
+
+#define NO_SERVICE                                                                                 \
+	"not in use; where user namespaces are forbidden it works without them: "                  \
+	"systemctl enable --now agent-broker@USER.socket, as root"
 
 enum verdict {
 	VERDICT_FAILED, /* needed, and missing */
@@ -31,6 +36,7 @@ enum verdict {
 struct report {
 	json_t *checks; /* array of {group, name, verdict, detail} */
 	bool failed;
+	bool legacy; /* the setting: what namespaces need is not needed */
 };
 
 static const char *const verdict_words[VERDICT_COUNT] = { "failed", "warning", "ok" };
@@ -138,6 +144,8 @@ static int check_settings(struct report *report, const struct options *options)
 	(void)snprintf(detail, sizeof detail, "in this folder: %s, asks %s",
 		       conf_str(setup.conf, "sandbox_mode"),
 		       conf_str(setup.conf, "approval_policy"));
+	report->legacy = conf_bool(setup.conf, "sandbox.legacy_landlock") ||
+			 conf_bool(setup.conf, "features.use_legacy_landlock");
 	if (add(report, "settings", "settings", VERDICT_FINE, detail) < 0 ||
 	    check_inert(report, setup.conf) < 0)
 		return -1;
@@ -148,7 +156,9 @@ static int add_probes(struct report *report, const struct broker_probe_result *r
 {
 	for (size_t i = 0; i < result->probes_count; i++) {
 		const struct broker_feature *probe = &result->probes[i];
-		enum verdict verdict = probe->needed ? VERDICT_FAILED : VERDICT_WARNING;
+		bool needed =
+			report->legacy ? str_eq(probe->name, "legacy_landlock") : probe->needed;
+		enum verdict verdict = needed ? VERDICT_FAILED : VERDICT_WARNING;
 
 		if (add(report, "sandbox", probe->name, probe->ok ? VERDICT_FINE : verdict,
 			probe->detail) < 0)
@@ -157,7 +167,35 @@ static int add_probes(struct report *report, const struct broker_probe_result *r
 	return 0;
 }
 
-static int check_broker(struct report *report, const struct setup *setup)
+/* A sandbox as a session in this folder gets it: what is in force, and what is not. */
+static int check_sandbox(struct report *report, const struct options *options,
+			 struct broker *broker)
+{
+	struct setup setup SCOPED(setup_deinit) = { 0 };
+	struct bounds_input bounds = { .setup = &setup };
+	struct broker_ceiling_open_result made = { 0 };
+	struct err err = { 0 };
+	struct buf layers SCOPED(buf_deinit) = BUF_INIT(2048);
+	int rc;
+
+	if (setup_load(&setup, options, SETUP_ASKING, &err) < 0 ||
+	    bounds_open(broker, &bounds, &made, &err) < 0)
+		return add(report, "sandbox", "in this folder", VERDICT_FAILED, err.text);
+	rc = buf_printf(&layers, NULL, "%s",
+			made.policy->layers.count ? "held by"
+						  : "full access: nothing holds commands");
+	for (size_t i = 0; rc == 0 && i < made.policy->layers.count; i++)
+		rc = buf_printf(&layers, NULL, "%s %s", i ? "," : "", made.policy->layers.items[i]);
+	if (rc == 0)
+		rc = add(report, "sandbox", "in this folder", VERDICT_FINE, buf_str(&layers));
+	for (size_t i = 0; rc == 0 && i < made.policy->missing.count; i++)
+		rc = add(report, "sandbox", "not protected", VERDICT_WARNING,
+			 made.policy->missing.items[i]);
+	return rc;
+}
+
+static int check_broker(struct report *report, const struct options *options,
+			const struct setup *setup)
 {
 	struct broker *broker SCOPED(broker_release) = NULL;
 	const struct broker_self *self;
@@ -179,9 +217,12 @@ static int check_broker(struct report *report, const struct setup *setup)
 			    : "; this client is " AGENT_VERSION ": 'agent daemon stop' ends it");
 	if (add(report, "broker", "broker", same ? VERDICT_FINE : VERDICT_WARNING, detail) < 0)
 		return -1;
+	if (add(report, "broker", "system service", VERDICT_FINE,
+		setup->paths.service ? "serves this user" : NO_SERVICE) < 0)
+		return -1;
 	if (broker_call(broker, BROKER_METHOD_PROBE, &params, NULL, &probes, &err) < 0)
 		return add(report, "sandbox", "probes", VERDICT_FAILED, err.text);
-	return add_probes(report, &probes);
+	return add_probes(report, &probes) < 0 ? -1 : check_sandbox(report, options, broker);
 }
 
 static int check_agentd(struct report *report, const struct setup *setup)
@@ -226,7 +267,7 @@ static int examine(struct report *report, const struct options *options)
 
 	if (add(report, "programs", "agent", VERDICT_FINE, AGENT_VERSION) < 0 ||
 	    check_programs(report) < 0 || check_paths(report, &setup) < 0 ||
-	    check_settings(report, options) < 0 || check_broker(report, &setup) < 0)
+	    check_settings(report, options) < 0 || check_broker(report, options, &setup) < 0)
 		return -1;
 	return check_agentd(report, &setup);
 }

@@ -26,6 +26,7 @@ int cmd_acp(const struct options *options);
 int cmd_daemon(const struct options *options);
 int cmd_doctor(const struct options *options);
 int cmd_demo(const struct options *options);
+int cmd_audit(const struct options *options);
 
 /* "agent exec: sentence" on standard error. Returns the code that was given. */
 int command_fail(const struct options *options, int exit_code, const char *sentence);

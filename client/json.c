@@ -230,6 +230,21 @@ static int end_command(struct json_tool *tool, const struct agent_update *update
 	return 0;
 }
 
+/* Of calls that failed: what the sandbox refused, {denials, denials_lost} as agentd sends it. */
+static int end_denials(struct json_tool *tool, const struct agent_update *update, struct err *err)
+{
+	const struct agent_tool_meta *meta = update->meta ? update->meta->agentd : NULL;
+	json_auto_t *denials = NULL;
+
+	if (!meta || (meta->denials_count == 0 && !meta->has_denials_lost))
+		return 0;
+	denials = codec_encode(&agent_tool_meta_type, meta, err);
+	if (!denials)
+		return (int)err->code;
+	(void)json_object_del(denials, "output");
+	return json_object_update(tool->item, denials) < 0 ? ERR_NOMEM_SET(err) : 0;
+}
+
 static int add_change(json_t *changes, const char *path, const char *kind, struct err *err)
 {
 	return json_array_append_new(changes, json_pack("{s:s, s:s}", "path", path, "kind", kind)) <
@@ -270,6 +285,8 @@ static int end_tool(struct json_tool *tool, const struct agent_update *update, s
 	bool command = json_object_get(tool->item, "command") != NULL;
 	int rc = command ? end_command(tool, update, err) : end_change(tool, update, err);
 
+	if (rc == 0)
+		rc = end_denials(tool, update, err);
 	if (rc == 0)
 		rc = set_item(tool->item, "status", json_string(status_word(update)), err);
 	if (rc == 0)

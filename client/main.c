@@ -22,7 +22,7 @@ static int (*const commands[COMMAND_COUNT])(const struct options *options) = {
 	[COMMAND_ATTACH] = cmd_attach,   [COMMAND_SESSIONS] = cmd_sessions,
 	[COMMAND_SANDBOX] = cmd_sandbox, [COMMAND_ACP] = cmd_acp,
 	[COMMAND_DAEMON] = cmd_daemon,   [COMMAND_DOCTOR] = cmd_doctor,
-	[COMMAND_DEMO] = cmd_demo,
+	[COMMAND_DEMO] = cmd_demo,       [COMMAND_AUDIT] = cmd_audit,
 };
 
 /* Whoever closed one of the three must not find a socket of ours in its place. */

@@ -7,6 +7,7 @@
 #include "proto/base/buf.h"
 #include "proto/base/err.h"
 #include "proto/base/str.h"
+#include "proto/conf/near.h"
 
 #define HELP_COLUMN 34 /* characters before the meaning of an option */
 
@@ -20,7 +21,8 @@
 #define DAEMON BIT(COMMAND_DAEMON)
 #define DOCTOR BIT(COMMAND_DOCTOR)
 #define DEMO BIT(COMMAND_DEMO)
-#define EVERY (CHAT | EXEC | ATTACH | SESSIONS | SANDBOX | ACP | DAEMON | DOCTOR | DEMO)
+#define AUDIT BIT(COMMAND_AUDIT)
+#define EVERY (CHAT | EXEC | ATTACH | SESSIONS | SANDBOX | ACP | DAEMON | DOCTOR | DEMO | AUDIT)
 
 struct option_row {
 	const char *name;
@@ -65,9 +67,9 @@ static const struct option_row table[OPTION_COUNT] = {
 			     "A further writable folder; may be repeated." },
 	[OPTION_IMAGE] = { "image", NULL, 'i', "FILE", CHAT | EXEC,
 			   "Send a picture with the prompt; may be repeated." },
-	[OPTION_ENABLE] = { "enable", NULL, 0, "FEATURE", CHAT | EXEC | ACP,
+	[OPTION_ENABLE] = { "enable", NULL, 0, "FEATURE", CHAT | EXEC | SANDBOX | ACP,
 			    "Set features.FEATURE to true." },
-	[OPTION_DISABLE] = { "disable", NULL, 0, "FEATURE", CHAT | EXEC | ACP,
+	[OPTION_DISABLE] = { "disable", NULL, 0, "FEATURE", CHAT | EXEC | SANDBOX | ACP,
 			     "Set features.FEATURE to false." },
 	[OPTION_JSON] = { "json", "experimental-json", 0, NULL, EXEC | SESSIONS | DAEMON | DOCTOR,
 			  "Print JSON." },
@@ -88,6 +90,8 @@ static const struct option_row table[OPTION_COUNT] = {
 			  "The newest session of this folder." },
 	[OPTION_ALL] = { "all", NULL, 0, NULL, EXEC | ATTACH, "Of any folder." },
 	[OPTION_READ_ONLY] = { "read-only", NULL, 'r', NULL, ATTACH, "Look only." },
+	[OPTION_LOG_DENIALS] = { "log-denials", NULL, 0, NULL, SANDBOX,
+				 "Say at the end what the sandbox refused, and what allows it." },
 	[OPTION_IGNORE_RULES] = { "ignore-rules", NULL, 0, NULL, EXEC,
 				  "Accepted; there are no rules files yet." },
 	[OPTION_IGNORE_USER_CONFIG] = { "ignore-user-config", NULL, 0, NULL, EXEC,
@@ -125,7 +129,11 @@ static const struct command commands[COMMAND_COUNT] = {
 			      "Exit status: that of the command; 128 + n when signal n ended it, "
 			      "127 when it was not\n"
 			      "found, 126 when it cannot be executed, 125 when there is no sandbox "
-			      "to run it in.\n",
+			      "to run it in.\n"
+			      "137 with a sentence on standard error: a protected path was changed "
+			      "from "
+			      "elsewhere\n"
+			      "while it ran, which ended it.\n",
 			      sandbox_words },
 	[COMMAND_ACP] = { "acp", NULL, "[OPTIONS]",
 			  "Speaks the Agent Client Protocol on standard input and output, for "
@@ -139,6 +147,12 @@ static const struct command commands[COMMAND_COUNT] = {
 	[COMMAND_DEMO] = { "demo", NULL, "[OPTIONS]",
 			   "Shows a whole session from a recorded model: no account, no network.",
 			   NULL, NULL },
+	[COMMAND_AUDIT] = { "audit", NULL, "[OPTIONS] verify [FILE]",
+			    "Says whether the broker's record of what it did is unbroken.",
+			    "Without a FILE: your own, with the older ones (log/audit.jsonl in the "
+			    "state folder).\n"
+			    "Exit status: 0 it is, 1 it is not, or cannot be read.\n",
+			    NULL },
 };
 
 const char *options_command_name(enum command_id command)
@@ -154,6 +168,7 @@ const char *options_command_name(enum command_id command)
 		[COMMAND_DAEMON] = "agent daemon",
 		[COMMAND_DOCTOR] = "agent doctor",
 		[COMMAND_DEMO] = "agent demo",
+		[COMMAND_AUDIT] = "agent audit",
 	};
 
 	return names[command];
@@ -194,7 +209,7 @@ static enum option_id nearest_option(enum command_id command, const char *name)
 		ids[count] = (enum option_id)id;
 		words[count++] = table[id].name;
 	}
-	best = str_nearest(name, words, count);
+	best = near_word(name, words, count);
 	for (size_t i = 0; i < count; i++) {
 		if (words[i] == best)
 			return ids[i];
@@ -388,7 +403,7 @@ static int refuse_misspelled(const struct options *out, const char *const *argv,
 		return 0;
 	for (unsigned id = COMMAND_CHAT + 1; id < COMMAND_COUNT; id++)
 		words[count++] = commands[id].name;
-	nearest = str_nearest(argv[0], words, count);
+	nearest = near_word(argv[0], words, count);
 	if (!nearest)
 		return 0;
 	return ERR_SET(

@@ -14,6 +14,7 @@
 #include "proto/conf/conf.h"
 
 #include "client/options.h"
+#include "client/spawn.h"
 
 int setup_override(struct setup *setup, struct err *err, const char *format, ...)
 {
@@ -213,7 +214,8 @@ static int decide_defaults(struct setup *setup, enum setup_kind kind, struct err
 
 int setup_paths(struct setup *out, struct err *err)
 {
-	if (paths_from_env(&out->paths, environ, geteuid(), err) < 0)
+	if (paths_from_env(&out->paths, environ, geteuid(), err) < 0 ||
+	    spawn_choose(&out->paths, environ, err) < 0)
 		return err->code;
 	return paths_prepare(&out->paths, geteuid(), err);
 }

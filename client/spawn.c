@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -40,6 +41,41 @@ int spawn_connect(int *out, const struct paths *paths, struct err *err)
 		return ERR_SYS(err, errno, "cannot connect to '%s'", paths->broker_socket);
 	}
 	*out = fd_take(&fd);
+	return 0;
+}
+
+static int service_is_silent(const struct paths *service, struct err *err)
+{
+	return ERR_SET(err, ERR_SYSTEM,
+		       "the system's broker does not answer at '%s': its unit is "
+		       "agent-broker@USER.socket; AGENTD_BROKER=user takes a broker of your own",
+		       service->broker_socket);
+}
+
+int spawn_choose(struct paths *paths, char *const *environment, struct err *err)
+{
+	/* The only thread here. NOLINTNEXTLINE(concurrency-mt-unsafe) */
+	const struct passwd *user = getpwuid(geteuid());
+	const char *word = paths_env(environment, "AGENTD_BROKER");
+	struct paths service SCOPED(paths_deinit) = { 0 };
+	struct paths own = *paths;
+	struct err why = { 0 };
+	bool must = str_eq(word, "system");
+	int fd SCOPED(fd_close) = -1;
+
+	if (word && !must && !str_eq(word, "user"))
+		return ERR_SET(err, ERR_INVALID, "AGENTD_BROKER is neither 'system' nor 'user'");
+	if (!user || (word && !must) || (!word && paths_env(environment, "AGENTD_HOME")))
+		return 0;
+	if (paths_of_service(&service, paths, user->pw_name, err) < 0)
+		return err->code;
+	if (spawn_connect(&fd, &service, &why) < 0) {
+		must = must || (access(service.broker_socket, F_OK) == 0 &&
+				access(PATHS_SYSTEM "/requirements.ini", F_OK) == 0);
+		return must ? service_is_silent(&service, err) : 0;
+	}
+	*paths = service;
+	service = own;
 	return 0;
 }
 
@@ -197,6 +233,8 @@ int spawn_broker(int *out, const struct paths *paths, struct err *err)
 		return 0;
 	if (first.code != ERR_GONE)
 		return ERR_SET(err, first.code, "%s", first.text);
+	if (paths->service)
+		return service_is_silent(paths, err);
 	if (take_lock(&lock, paths, err) < 0)
 		return err->code;
 	if (spawn_connect(out, paths, &first) == 0) /* somebody else has started it meanwhile */

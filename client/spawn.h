@@ -13,6 +13,14 @@ struct paths;
 
 #define SPAWN_READY_MS 10000 /* how long a new broker may take until it listens */
 
+/*
+ * Whose broker it is: the one that root has started for this user, where there is one that serves,
+ * otherwise the user's own. AGENTD_BROKER says 'system' or 'user' to have no choice. By itself a
+ * user's own is not taken in place of a system's that does not answer where the machine is managed,
+ * nor a system's where AGENTD_HOME names folders that it does not know.
+ */
+int spawn_choose(struct paths *paths, char *const *environment, struct err *err) MUST_CHECK;
+
 /* A connected socket of the running broker; ERR_GONE when none runs. */
 int spawn_connect(int *out, const struct paths *paths, struct err *err) MUST_CHECK;
 

@@ -165,9 +165,11 @@ static void tell_joined(struct talk *talk, enum agent_session_state state,
 	struct talk_joined joined = { .session_id = talk->session_id,
 				      .info = meta ? meta->agentd : NULL,
 				      .state = state };
+	json_t *told = joined.info ? joined.info->policy : NULL;
 
-	if (talk->policy && codec_decode(&broker_policy_type, talk->policy, &policy, &arena,
-					 CODEC_LENIENT, NULL) == 0)
+	/* What the broker told this client itself counts more than what agentd passes on. */
+	if (codec_decode(&broker_policy_type, talk->policy ? talk->policy : told, &policy, &arena,
+			 CODEC_LENIENT, NULL) == 0)
 		joined.policy = &policy;
 	talk->joined = true;
 	talk->events->joined(talk->ctx, &joined);

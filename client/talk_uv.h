@@ -67,7 +67,7 @@ struct talk_question {
 struct talk_joined {
 	const char *session_id;
 	const struct agent_session_info *info;
-	const struct broker_policy *policy; /* of the ceiling, when this client opened it */
+	const struct broker_policy *policy; /* of the ceiling; NULL: nobody has opened one */
 	enum agent_session_state state;
 };
 

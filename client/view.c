@@ -1,5 +1,6 @@
 #include "client/view.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "proto/base/str.h"
 #include "proto/wire/broker_gen.h"
 
+#include "client/denial.h"
 #include "client/diff.h"
 #include "client/paint.h"
 #include "client/term.h"
@@ -291,6 +293,42 @@ static int show_outcome(struct view *view, const struct agent_update *update, st
 	return put_line(view, failed ? PAINT_ERROR : PAINT_DIM, "  ", text, out, err);
 }
 
+static int show_denial(struct view *view, const struct agent_denial *told, struct buf *out,
+		       struct err *err)
+{
+	struct buf line SCOPED(buf_deinit) = BUF_INIT(16384);
+	struct denial denial = { .rule = told->rule,
+				 .operation = told->operation,
+				 .target = told->target,
+				 .error = told->error,
+				 .count = told->count };
+	bool ended = told->rule == DENIAL_RULE_CHANGED;
+	int rc = ended ? denial_end(&line, &denial, err) : denial_line(&line, &denial, false, err);
+
+	return rc < 0 ? rc
+		      : put_line(view, ended ? PAINT_ERROR : PAINT_WARNING, "  ", buf_str(&line),
+				 out, err);
+}
+
+/* What the sandbox refused to a call that failed. */
+static int show_denials(struct view *view, const struct agent_tool_meta *meta, struct buf *out,
+			struct err *err)
+{
+	int64_t more = meta ? meta->denials_lost : 0;
+	char text[96];
+
+	for (size_t i = 0; meta && i < meta->denials_count; i++) {
+		if (i >= VIEW_DENIALS_MAX && meta->denials[i].rule != DENIAL_RULE_CHANGED)
+			more++;
+		else if (show_denial(view, &meta->denials[i], out, err) < 0)
+			return (int)err->code;
+	}
+	if (more == 0)
+		return 0;
+	(void)snprintf(text, sizeof text, "denied: %" PRId64 " more", more);
+	return put_line(view, PAINT_DIM, "  ", text, out, err);
+}
+
 static int show_end(struct view *view, struct view_tool *tool, const struct agent_update *update,
 		    struct buf *out, struct err *err)
 {
@@ -312,7 +350,9 @@ static int show_end(struct view *view, struct view_tool *tool, const struct agen
 		return (int)err->code;
 	if (missed && show_past_output(view, output, out, err) < 0)
 		return (int)err->code;
-	return show_outcome(view, update, out, err);
+	if (show_outcome(view, update, out, err) < 0)
+		return (int)err->code;
+	return show_denials(view, update->meta ? update->meta->agentd : NULL, out, err);
 }
 
 static int show_tool(struct view *view, const struct agent_update *update, struct buf *out,
@@ -437,11 +477,62 @@ int view_turn(struct view *view, const struct agent_turn_completed *turn, struct
 	return view_flush(view, out, err);
 }
 
+/* lead one, two, three; nothing for an empty list. */
+static int put_list(struct buf *text, const char *lead, const struct wire_strings *list,
+		    struct err *err)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (buf_printf(text, err, "%s%s", i ? ", " : lead, list->items[i]) < 0)
+			return (int)err->code;
+	}
+	return 0;
+}
+
+/* Names below the root by themselves, other places whole. */
+static int put_root(struct buf *text, const struct broker_root *root, struct err *err)
+{
+	size_t length = strlen(root->path);
+	const struct wire_strings *guarded = &root->protected;
+
+	if (buf_puts(text, root->path, err) < 0)
+		return (int)err->code;
+	for (size_t i = 0; i < guarded->count; i++) {
+		const char *path = guarded->items[i];
+		bool below = str_starts(path, root->path) && path[length] == '/';
+
+		if (buf_printf(text, err, "%s%s", i ? ", " : " (but not ",
+			       below ? path + length + 1 : path) < 0)
+			return (int)err->code;
+	}
+	return guarded->count > 0 ? buf_putc(text, ')', err) : 0;
+}
+
 static int put_roots(struct buf *text, const struct broker_policy *policy, struct err *err)
 {
 	for (size_t i = 0; i < policy->roots_count; i++) {
-		if (buf_printf(text, err, "%s%s",
-			       i ? ", " : "; writable: ", policy->roots[i].path) < 0)
+		if (buf_puts(text, i ? ", " : "; writable: ", err) < 0 ||
+		    put_root(text, &policy->roots[i], err) < 0)
+			return (int)err->code;
+	}
+	return 0;
+}
+
+/* By what it holds, as the broker reports it. */
+static int put_means(struct buf *text, const struct broker_policy *policy, struct err *err)
+{
+	if (put_list(text, "held by ", &policy->layers, err) < 0 ||
+	    put_list(text, policy->layers.count ? "; limits: " : "limits: ", &policy->limits, err) <
+		    0)
+		return (int)err->code;
+	return policy->layers.count || policy->limits.count ? buf_putc(text, '\n', err) : 0;
+}
+
+static int show_missing(struct view *view, const struct broker_policy *policy, struct buf *out,
+			struct err *err)
+{
+	for (size_t i = 0; i < policy->missing.count; i++) {
+		if (put_line(view, PAINT_WARNING, "not enforced here: ", policy->missing.items[i],
+			     out, err) < 0)
 			return (int)err->code;
 	}
 	return 0;
@@ -458,10 +549,13 @@ int view_header(struct view *view, const char *session_id, const struct agent_se
 		       names_get(&sandbox_mode_names, (int)info->sandbox_mode)) < 0 ||
 	    (policy && put_roots(&text, policy, err) < 0) ||
 	    buf_printf(&text, err, "; network %s; asks: %s\n", info->network ? "on" : "off",
-		       names_get(&approval_policy_names, (int)info->approval_policy)) < 0)
+		       names_get(&approval_policy_names, (int)info->approval_policy)) < 0 ||
+	    (policy && put_means(&text, policy, err) < 0))
 		return (int)err->code;
 	if (put_text(view, &(struct style){ PAINT_DIM, "" }, buf_str(&text), text.len, out, err) <
 	    0)
+		return (int)err->code;
+	if (policy && show_missing(view, policy, out, err) < 0)
 		return (int)err->code;
 	return view_flush(view, out, err);
 }

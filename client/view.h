@@ -21,6 +21,7 @@ struct broker_policy;
 #define VIEW_TITLE_MAX 160       /* bytes of a title where it is repeated */
 #define VIEW_REPLAY_LINES_MAX 20 /* lines of output shown of a command that was not watched */
 #define VIEW_DIFF_LINES_MAX 400  /* lines of one file's change */
+#define VIEW_DENIALS_MAX 8       /* lines about what the sandbox refused to one command */
 
 enum view_block {
 	VIEW_NOTHING,

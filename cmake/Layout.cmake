@@ -1,6 +1,6 @@
 # Layout.cmake - where programs go, in the build tree exactly as when installed:
 #
-#   bin/agent  bin/agentd  libexec/agentd/agent-broker  libexec/agentd/agent-patch
+#   bin/agent  bin/agentd  libexec/agentd/agent-broker  libexec/agentd/agent-patch  libexec/agentd/agent-requirements
 #   libexec/agentd/bin/apply_patch, applypatch -> ../agent-patch
 #
 # The programs find each other relative to /proc/self/exe, so this relation is fixed and only the prefix moves.

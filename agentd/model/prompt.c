@@ -78,12 +78,17 @@ const char *prompt_instructions(void)
 	return instructions;
 }
 
-static const char *sandbox_text(enum sandbox_mode mode)
+static const char *sandbox_text(const struct prompt_bounds *bounds)
 {
-	switch (mode) {
+	switch (bounds->sandbox) {
 	case SANDBOX_MODE_READ_ONLY:
 		return "`sandbox_mode` is `read-only`: commands read all files and write none.";
 	case SANDBOX_MODE_WORKSPACE_WRITE:
+		if (bounds->commits)
+			return "`sandbox_mode` is `workspace-write`: commands read all files, and "
+			       "write only below the writable roots. Inside of them `.agents`, "
+			       "`.agentd` and `.codex` stay read-only; `git commit` works, but the "
+			       "hooks and the configuration in `.git` stay read-only too.";
 		return "`sandbox_mode` is `workspace-write`: commands read all files, and write "
 		       "only "
 		       "below the writable roots. Inside of them `.git`, `.agents`, `.agentd` and "
@@ -123,7 +128,7 @@ static const char *approval_text(enum approval_policy policy)
 int prompt_permissions(struct buf *out, const struct prompt_bounds *bounds, struct err *err)
 {
 	const char *network = bounds->network ? "open" : "closed";
-	int rc = buf_printf(out, err, "<permissions>\n%s", sandbox_text(bounds->sandbox));
+	int rc = buf_printf(out, err, "<permissions>\n%s", sandbox_text(bounds));
 
 	if (rc == 0 && bounds->sandbox != SANDBOX_MODE_DANGER_FULL_ACCESS)
 		rc = buf_printf(out, err, " The network is %s.", network);

@@ -24,6 +24,7 @@ struct prompt_bounds {
 	enum sandbox_mode sandbox;
 	enum approval_policy approval;
 	bool network;             /* open inside the sandbox */
+	bool commits;             /* git may commit in some root */
 	const char *const *roots; /* writable, absolute */
 	size_t root_count;
 };

@@ -8,6 +8,7 @@
 #include "proto/base/err.h"
 #include "proto/base/str.h"
 #include "proto/conf/conf.h"
+#include "proto/conf/near.h"
 
 #define PROVIDERS "model_providers"
 
@@ -232,7 +233,7 @@ static int find_provider(struct source *source, struct err *err)
 	}
 	if (source->builtin || conf_has_section(source->conf, PROVIDERS, source->id))
 		return 0;
-	near = str_nearest(source->id, words, ARRAY_LEN(words));
+	near = near_word(source->id, words, ARRAY_LEN(words));
 	return ERR_SET(err, ERR_INVALID,
 		       "model_provider '%.64s': there is no section [%s.%.64s]%s%s%s", source->id,
 		       PROVIDERS, source->id, near ? "; did you mean '" : "", near ? near : "",

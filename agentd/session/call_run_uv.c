@@ -31,7 +31,8 @@ static void on_exec_done(void *ctx, const struct exec_outcome *outcome)
 					      .running = outcome->running,
 					      .session_id = outcome->session_id,
 					      .exit_code = outcome->exit_code,
-					      .duration_ms = (int64_t)outcome->duration_ms };
+					      .duration_ms = (int64_t)outcome->duration_ms,
+					      .denied = outcome->denied };
 
 	call->exec = NULL;
 	if (call_take(call, CALL_ON_RESULT) == CALL_ACT_NONE)
@@ -46,14 +47,17 @@ static void on_exec_done(void *ctx, const struct exec_outcome *outcome)
 static void on_patch_done(void *ctx, const struct patch_outcome *outcome)
 {
 	struct call *call = ctx;
+	const struct call_show_patch shown = { .applied = outcome->applied,
+					       .changes = outcome->changes,
+					       .text = outcome->text,
+					       .text_len = outcome->text_len,
+					       .denied = outcome->denied };
 
 	call->patch = NULL;
 	if (call_take(call, CALL_ON_RESULT) == CALL_ACT_NONE)
 		return;
-	call_end(call,
-		 call_show_patch(&call->tool, call->cwd, outcome->applied, outcome->changes,
-				 outcome->text, outcome->text_len),
-		 outcome->text, outcome->text_len);
+	call_end(call, call_show_patch(&call->tool, call->cwd, &shown), outcome->text,
+		 outcome->text_len);
 }
 
 static int run_exec(struct call *call, struct err *err)

@@ -158,6 +158,17 @@ static json_t *end(const struct tool_call *call, bool good, json_t *content, jso
 			 content, "rawOutput", output);
 }
 
+/* What the sandbox refused goes along, if it did. */
+static json_t *with_denied(json_t *update, json_t *denied)
+{
+	json_auto_t *owned = update;
+
+	if (denied &&
+	    json_object_set_new(update, "_meta", json_pack("{s:O}", "agentd", denied)) < 0)
+		return NULL;
+	return TAKE(owned);
+}
+
 json_t *call_show_exec(const struct tool_call *call, const struct call_show_exec *what)
 {
 	bool good = what->running || what->exit_code == 0;
@@ -175,7 +186,7 @@ json_t *call_show_exec(const struct tool_call *call, const struct call_show_exec
 	if (what->running && output)
 		(void)json_object_set_new(output, "session_id",
 					  json_integer((json_int_t)what->session_id));
-	return end(call, good, content, output);
+	return with_denied(end(call, good, content, output), what->denied);
 }
 
 /* One file's diff for clients; NULL when its text is missing or there has been too much. */
@@ -203,9 +214,10 @@ static json_t *change_of(const json_t *change)
 			 json_object_get(change, "move_path"));
 }
 
-json_t *call_show_patch(const struct tool_call *call, const char *cwd, bool applied,
-			const json_t *changes, const char *text, size_t text_len)
+json_t *call_show_patch(const struct tool_call *call, const char *cwd,
+			const struct call_show_patch *what)
 {
+	const json_t *changes = what->changes;
 	json_t *content = json_array();
 	json_t *list = json_array();
 	size_t left = CALL_SHOW_DIFF_MAX;
@@ -220,10 +232,11 @@ json_t *call_show_patch(const struct tool_call *call, const char *cwd, bool appl
 			(void)json_array_append_new(content, diff);
 	}
 	if (content && json_array_size(content) == 0)
-		(void)json_array_append_new(content, text_content(text, text_len));
-	return end(call, applied, content,
-		   json_pack("{s:o, s:s}", "changes", list, "status",
-			     applied ? "completed" : "failed"));
+		(void)json_array_append_new(content, text_content(what->text, what->text_len));
+	return with_denied(end(call, what->applied, content,
+			       json_pack("{s:o, s:s}", "changes", list, "status",
+					 what->applied ? "completed" : "failed")),
+			   what->denied);
 }
 
 json_t *call_show_none(const struct tool_call *call, const char *status, const char *text,

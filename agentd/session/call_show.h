@@ -33,12 +33,20 @@ struct call_show_exec {
 	int64_t session_id;
 	int exit_code;
 	int64_t duration_ms;
+	json_t *denied; /* see denied.h; NULL: nothing */
 };
 json_t *call_show_exec(const struct tool_call *call, const struct call_show_exec *what);
 
-/* The end of an edit; changes: as the applet reports them, or NULL. */
-json_t *call_show_patch(const struct tool_call *call, const char *cwd, bool applied,
-			const json_t *changes, const char *text, size_t text_len);
+/* The end of an edit. */
+struct call_show_patch {
+	bool applied;
+	const json_t *changes; /* as the applet reports them, or NULL */
+	const char *text;
+	size_t text_len;
+	json_t *denied; /* see denied.h; NULL: nothing */
+};
+json_t *call_show_patch(const struct tool_call *call, const char *cwd,
+			const struct call_show_patch *what);
 
 /* An end without a result: status is "declined", "failed" or "aborted". */
 json_t *call_show_none(const struct tool_call *call, const char *status, const char *text,

@@ -24,35 +24,6 @@ static void adoption_free(struct adoption *adoption)
 	free(adoption);
 }
 
-static json_t *strings_of(const struct wire_strings *strings)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; list && i < strings->count; i++) {
-		if (json_array_append_new(list, json_string(strings->items[i])) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return list;
-}
-
-static json_t *roots_of(const struct broker_policy *policy)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; list && i < policy->roots_count; i++) {
-		json_t *root = json_pack("{s:s, s:o}", "path", policy->roots[i].path, "protected",
-					 strings_of(&policy->roots[i].protected));
-
-		if (json_array_append_new(list, root) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return list;
-}
-
 void ceilings_retire(struct drive *drive)
 {
 	size_t i;
@@ -70,22 +41,22 @@ static int take_over(struct adoption *adoption, const struct broker_policy *poli
 {
 	struct drive *drive = adoption->drive;
 	struct session_ceiling *ceiling = &drive->session->ceiling;
-	json_t *roots;
+	json_t *shown;
 
 	if (adoption->mode != SANDBOX_MODE_NONE && adoption->mode != policy->mode)
 		return ERR_SET(err, ERR_INVALID, "the ceiling is of mode '%s', not '%s'",
 			       names_get(&sandbox_mode_names, (int)policy->mode),
 			       names_get(&sandbox_mode_names, (int)adoption->mode));
-	roots = roots_of(policy);
-	if (!roots)
-		return ERR_NOMEM_SET(err);
+	shown = codec_encode(&broker_policy_type, policy, err);
+	if (!shown)
+		return (int)err->code;
 	if (ceiling->id[0] && !str_eq(ceiling->id, adoption->id) &&
 	    json_array_append_new(drive->retired, json_string(ceiling->id)) < 0) {
-		json_decref(roots);
+		json_decref(shown);
 		return ERR_NOMEM_SET(err);
 	}
-	json_decref(ceiling->roots);
-	ceiling->roots = roots;
+	json_decref(ceiling->policy);
+	ceiling->policy = shown;
 	ceiling->mode = policy->mode;
 	ceiling->network = policy->network;
 	return str_copy(ceiling->id, sizeof(ceiling->id), adoption->id, err);

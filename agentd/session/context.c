@@ -22,6 +22,24 @@
 #define MS_PER_SECOND 1000
 #define ENVIRONMENT_LEAD "<environment_context>"
 
+/* Below the root's .git folder something is protected, but not the folder as a whole. */
+static bool may_commit(const char *root, const json_t *guarded)
+{
+	size_t length = strlen(root);
+	bool below = false;
+
+	for (size_t i = 0; i < json_array_size(guarded); i++) {
+		const char *path = json_string_value(json_array_get(guarded, i));
+
+		if (!path || !str_starts(path, root) || !str_starts(path + length, "/.git"))
+			continue;
+		if (path[length + strlen("/.git")] == '\0')
+			return false;
+		below = below || path[length + strlen("/.git")] == '/';
+	}
+	return below;
+}
+
 static void bounds_of(struct prompt_bounds *out, const struct session *session, const char **roots)
 {
 	size_t i;
@@ -33,11 +51,13 @@ static void bounds_of(struct prompt_bounds *out, const struct session *session, 
 				       .roots = roots };
 	if (out->sandbox == SANDBOX_MODE_NONE)
 		out->sandbox = SANDBOX_MODE_READ_ONLY;
-	json_array_foreach(session->ceiling.roots, i, root) {
+	json_array_foreach(json_object_get(session->ceiling.policy, "roots"), i, root) {
 		const char *path = json_string_value(json_object_get(root, "path"));
 
-		if (path && out->root_count < BROKER_ROOTS_MAX)
-			roots[out->root_count++] = path;
+		if (!path || out->root_count == BROKER_ROOTS_MAX)
+			continue;
+		roots[out->root_count++] = path;
+		out->commits = out->commits || may_commit(path, json_object_get(root, "protected"));
 	}
 }
 

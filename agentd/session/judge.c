@@ -32,7 +32,7 @@ static void add_root(struct places *out, const json_t *root)
 
 static void places_of(struct places *out, const struct session *session, const char *cwd)
 {
-	const json_t *roots = session->ceiling.roots;
+	const json_t *roots = json_object_get(session->ceiling.policy, "roots");
 
 	out->place = (struct action_place){ .cwd = cwd, .roots = out->roots };
 	for (size_t i = 0; i < json_array_size(roots) && i < BROKER_ROOTS_MAX; i++)

@@ -61,7 +61,7 @@ static void session_free(struct session *session)
 	conf_free(session->conf);
 	json_decref(session->environment);
 	json_decref(session->allowed);
-	json_decref(session->ceiling.roots);
+	json_decref(session->ceiling.policy);
 	free(session->cwd);
 	free(session->title);
 	free(session->permissions);

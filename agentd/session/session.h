@@ -59,7 +59,7 @@ struct session_ceiling {
 	char id[WIRE_ID_MAX + 1]; /* "" when there is none: nothing can run */
 	enum sandbox_mode mode;
 	bool network;
-	json_t *roots; /* [{path, protected: [...]}] */
+	json_t *policy; /* the whole of it, as JSON; its 'roots' are [{path, protected: [...]}] */
 };
 
 struct session {

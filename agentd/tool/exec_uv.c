@@ -18,6 +18,7 @@
 
 #include "agentd/broker_uv.h"
 #include "agentd/tool/capture.h"
+#include "agentd/tool/denied.h"
 #include "agentd/tool/ends.h"
 #include "agentd/tool/exec.h"
 #include "agentd/tool/lossy.h"
@@ -27,7 +28,7 @@
 #define READS_AT_ONCE 16   /* then the loop gets its turn again */
 #define DRAIN_MAX 2097152U /* bytes read after the end; a pipe or terminal holds less */
 #define INPUT_MAX 262144U  /* bytes waiting for a terminal that does not read */
-#define TEXT_MAX (CAPTURE_TEXT_MAX + 4096U)
+#define TEXT_MAX (CAPTURE_TEXT_MAX + DENIED_TEXT_MAX + 4096U)
 #define DELTA_MAX ((EXEC_DELTA_BYTES + (size_t)3) * LOSSY_GROWTH) /* with a held character */
 #define CHUNK_ID_BYTES 3
 #define CONTROL_C "\x03"
@@ -68,6 +69,7 @@ struct command {
 	bool exited;
 	bool closing;
 	int exit_code;
+	json_t *denied; /* of one that failed; NULL: nothing */
 };
 
 struct exec_call {
@@ -99,6 +101,7 @@ static void on_closed(uv_handle_t *handle)
 	capture_deinit(&command->capture);
 	buf_deinit(&command->input);
 	free(command->child);
+	json_decref(command->denied);
 	free(command);
 	host->count--;
 	free_host(host);
@@ -196,6 +199,8 @@ static int make_texts(struct command *command, struct exec_result *result, struc
 	result->total_bytes = kept->len + capture_omitted(&command->capture);
 	result->total_lines = command->capture.lines;
 	rc = exec_result_text(text, result, command->call->tokens_max, err);
+	if (rc == 0)
+		rc = denied_text(text, command->denied, err);
 	return rc < 0 ? rc : exec_output_text(output, result, EXEC_TOKENS_MAX, err);
 }
 
@@ -238,7 +243,8 @@ static void answer_output(struct command *command)
 					.running = !command->exited,
 					.session_id = command->id,
 					.exit_code = command->exit_code,
-					.duration_ms = result.wall_us / 1000 };
+					.duration_ms = result.wall_us / 1000,
+					.denied = command->denied };
 	struct err err = { 0 };
 
 	make_chunk_id(chunk_id);
@@ -386,12 +392,12 @@ static void on_started(void *ctx, const char *child, const struct err *err)
 		command_close(command);
 }
 
-static void on_exited(void *ctx, int code, int signal)
+static void on_exited(void *ctx, const struct broker_child_exited *exited)
 {
 	struct command *command = ctx;
+	struct err err = { 0 };
 	size_t len = 0;
 
-	(void)signal; /* the code says it as a shell does */
 	/* Everything that it wrote is in the pipe by now, whoever else still holds the other end.
 	 */
 	while (!command->eof && !command->doomed && len < DRAIN_MAX && read_once(command, &len)) {
@@ -399,8 +405,10 @@ static void on_exited(void *ctx, int code, int signal)
 	if (command->closing)
 		return;
 	command->exited = true;
-	command->exit_code = code;
+	command->exit_code = (int)exited->code; /* a signal is in it, as a shell says it */
 	command->eof = true;
+	if (exited->code != 0 && denied_take(&command->denied, exited, &err) < 0)
+		log_warn("exec_denied", "why='%s'", err.text);
 	(void)uv_poll_stop(&command->poll);
 	if (command->call)
 		answer_output(command);

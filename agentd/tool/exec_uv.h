@@ -12,6 +12,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,6 +44,7 @@ struct exec_outcome {
 	int64_t session_id;
 	int exit_code; /* when it has ended; 128 + signal */
 	uint64_t duration_ms;
+	json_t *denied; /* of a command that failed, see denied.h; text has it too. NULL: nothing */
 };
 
 /* A piece of live output: whole UTF-8 characters. */

@@ -13,6 +13,7 @@
 #include "proto/base/log.h"
 
 #include "agentd/broker_uv.h"
+#include "agentd/tool/denied.h"
 #include "agentd/tool/ends.h"
 #include "agentd/tool/lossy.h"
 #include "agentd/tool/patch_apply.h"
@@ -22,7 +23,7 @@
 #define STREAMS 2 /* standard output and standard error */
 #define READ_CHUNK 16384U
 #define DRAIN_READS 256 /* of one stream after the end; a pipe holds less */
-#define OUTCOME_MAX ((PATCH_OUTPUT_MAX + PATCH_REPORT_MAX) * LOSSY_GROWTH + 256U)
+#define OUTCOME_MAX ((PATCH_OUTPUT_MAX + PATCH_REPORT_MAX) * LOSSY_GROWTH + DENIED_TEXT_MAX + 256U)
 
 struct stream {
 	uv_poll_t poll; /* data points to the run */
@@ -134,15 +135,27 @@ static void on_started(void *ctx, const char *child, const struct err *err)
 		finish_failed(ctx, err);
 }
 
-static void on_exited(void *ctx, int code, int signal)
+/* What the model and clients get; *outcome owns its JSON. */
+static int make_outcome(struct patch_outcome *outcome, struct buf *text, const struct reply *reply,
+			const struct broker_child_exited *exited, struct err *err)
+{
+	if (reply_text(text, &outcome->applied, &outcome->changes, reply, err) < 0 ||
+	    (!outcome->applied && denied_take(&outcome->denied, exited, err) < 0) ||
+	    denied_text(text, outcome->denied, err) < 0)
+		return (int)err->code;
+	outcome->text = buf_str(text);
+	outcome->text_len = text->len;
+	return 0;
+}
+
+static void on_exited(void *ctx, const struct broker_child_exited *exited)
 {
 	struct patch_run *run = ctx;
 	struct buf text SCOPED(buf_deinit) = BUF_INIT(OUTCOME_MAX);
 	struct patch_outcome outcome = { 0 };
-	struct reply reply = { .exit_code = code };
+	struct reply reply = { .exit_code = (int)exited->code }; /* a signal is in it */
 	struct err err = { 0 };
 
-	(void)signal; /* the code says it as a shell does */
 	for (int i = 0; i < STREAMS; i++) {
 		for (int n = 0; n < DRAIN_READS && !run->streams[i].ended; n++) {
 			if (!read_once(&run->streams[i]))
@@ -154,14 +167,12 @@ static void on_exited(void *ctx, int code, int signal)
 	reply.report = buf_str(&run->streams[1].text);
 	reply.report_len = run->streams[1].text.len;
 	reply.wall_ms = (uv_hrtime() - run->began_ns) / 1000000;
-	if (reply_text(&text, &outcome.applied, &outcome.changes, &reply, &err) < 0) {
+	if (make_outcome(&outcome, &text, &reply, exited, &err) < 0)
 		finish_failed(run, &err);
-		return;
-	}
-	outcome.text = buf_str(&text);
-	outcome.text_len = text.len;
-	finish(run, &outcome);
+	else
+		finish(run, &outcome);
 	json_decref(outcome.changes);
+	json_decref(outcome.denied);
 }
 
 /* Takes the ends' reading sides over. On failure the run is still the caller's to close. */

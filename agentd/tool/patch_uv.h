@@ -40,6 +40,8 @@ struct patch_outcome {
 	bool applied;    /* all of it; otherwise nothing */
 	json_t *changes; /* array of {path, kind, move_path?, diff, old_text?, new_text?}; or NULL
 			  */
+	json_t *denied; /* of one that was not applied, see denied.h; text has it too. NULL: nothing
+			 */
 	uint64_t duration_ms;
 };
 

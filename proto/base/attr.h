@@ -17,6 +17,14 @@
 		taken_;                                                                            \
 	})
 
+/* The same for a struct that owns something: yields it and leaves a zeroed one behind. */
+#define MOVE(object)                                                                               \
+	__extension__({                                                                            \
+		__typeof__(object) moved_ = (object);                                              \
+		(object) = (__typeof__(object)){ 0 };                                              \
+		moved_;                                                                            \
+	})
+
 #define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))

@@ -58,3 +58,9 @@ char *buf_take(struct buf *buf);
  */
 int buf_read_file(struct buf *buf, const char *path, struct err *err) MUST_CHECK;
 int buf_read_fd(struct buf *buf, int fd, struct err *err) MUST_CHECK;
+
+/*
+ * Appends the whole of an anonymous file that nobody can change any more: it must carry all four
+ * seals, so that what is checked here is what will be used, whoever else holds it. Never blocks.
+ */
+int buf_read_sealed(struct buf *buf, int fd, struct err *err) MUST_CHECK;

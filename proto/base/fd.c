@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "proto/base/err.h"
@@ -55,6 +57,30 @@ int fd_pipe(int out[2], struct err *err)
 	if (pipe2(out, O_CLOEXEC) < 0)
 		return ERR_SYS(err, errno, "pipe2");
 	return 0;
+}
+
+int fd_signals(int *out, const int *signals, size_t count, struct err *err)
+{
+	sigset_t set;
+	int fd;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < count; i++)
+		(void)sigaddset(&set, signals[i]);
+	fd = pthread_sigmask(SIG_BLOCK, &set, NULL) == 0
+		     ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)
+		     : -1;
+	if (fd < 0)
+		return ERR_SYS(err, errno, "signalfd");
+	*out = fd;
+	return 0;
+}
+
+int fd_next_signal(int fd)
+{
+	struct signalfd_siginfo info = { 0 };
+
+	return read(fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
 }
 
 int fd_sealed(int *out, const char *name, const void *data, size_t size, struct err *err)

@@ -14,6 +14,11 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 #define LOG_LINE_MAX 1024 /* bytes of one line, the newline included; the rest is cut */
 
+/* Lines at once, and a second in the long run. What is beyond is cut, and the next line says how
+ * many lines were; errors are never cut. */
+#define LOG_BURST 2000
+#define LOG_PER_SECOND 100
+
 /* program: a literal, borrowed for ever. Before the first call lines say "agentd" and stop at info.
  */
 void log_open(const char *program, enum log_level level);

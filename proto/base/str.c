@@ -126,13 +126,27 @@ bool str_is_utf8(const char *text, size_t len)
 	size_t at = 0;
 
 	while (at < len) {
-		size_t step = str_utf8_step(text + at, len - at);
+		bool plain = (unsigned char)(text[at] - 1) <
+			     0x7f; /* most are, and megabytes of them may come */
+		size_t step = plain ? 1 : str_utf8_step(text + at, len - at);
 
 		if (step == 0)
 			return false;
 		at += step;
 	}
 	return true;
+}
+
+void str_clean(char *text, size_t size)
+{
+	text[size - 1] = '\0';
+	for (char *p = text; *p;) {
+		size_t step = str_utf8_step(p, strlen(p));
+
+		if (step == 0 || (unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+		p += step ? step : 1;
+	}
 }
 
 int str_quote(struct buf *out, const char *text, size_t len, struct err *err)

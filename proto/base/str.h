@@ -32,9 +32,10 @@ int str_to_int(int64_t *out, const char *text, int64_t low, int64_t high, struct
 size_t str_utf8_step(const char *text, size_t left);
 bool str_is_utf8(const char *text, size_t len); /* nothing but such characters */
 
+/* In place: what is no character, or a control one, becomes a question mark; text ends within size.
+ */
+void str_clean(char *text, size_t size);
+
 /* Appends 'text' in quotes; bytes below 0x20, 0x7f, quotes and backslashes leave as \n \t \xNN \'
  * \\. */
 int str_quote(struct buf *out, const char *text, size_t len, struct err *err) MUST_CHECK;
-
-/* The word of the list (count entries) nearest to text by edit distance; NULL when none is near. */
-const char *str_nearest(const char *text, const char *const *words, size_t count);

@@ -10,6 +10,7 @@
 #include "proto/base/str.h"
 #include "proto/conf/key.h"
 #include "proto/conf/name.h"
+#include "proto/conf/near.h"
 #include "proto/conf/paths.h"
 #include "proto/conf/value.h"
 
@@ -117,7 +118,7 @@ static void find_nearest(char *out, size_t size, char *const *parts, size_t coun
 	}
 	while (words && (word_count = collect_words(words, parts, *fit)) == 0 && *fit > 0)
 		--*fit;
-	best = words ? str_nearest(parts[*fit], (const char *const *)words, word_count) : NULL;
+	best = words ? near_word(parts[*fit], (const char *const *)words, word_count) : NULL;
 	if (!best)
 		best = row_ending_in(parts[count - 1]);
 	if (str_copy(out, size, best ? best : "", NULL) < 0)
@@ -271,7 +272,7 @@ static int check_enum(json_t **out, const struct conf_key *key, const struct con
 {
 	json_t *text = as_text(value);
 	const char *word = text ? json_string_value(text) : "";
-	const char *nearest = str_nearest(word, key->words, key->word_count);
+	const char *nearest = near_word(word, key->words, key->word_count);
 	char all[256] = "";
 
 	for (size_t i = 0; i < key->word_count; i++) {

@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/base/buf.h"
 #include "proto/base/err.h"
 #include "proto/base/str.h"
 #include "proto/conf/conf.h"
 
 #define OWN_PREFIX "AGENTD_"
 #define NAME_MAX_BYTES 4096 /* a longer name is dropped: no shell could use it */
+#define FUNCTION_MAX 32768  /* bytes of an entry made of a path, every byte of it escaped */
 
 static const char *const core_names[] = { "HOME",     "LOGNAME", "PATH", "SHELL", "USER",
 					  "USERNAME", "TMPDIR",  "TEMP", "TMP" };
@@ -193,6 +195,37 @@ static int take_unattended(struct env *env, const struct env_rules *rules, struc
 	return 0;
 }
 
+/* The word as the shell reads it back. */
+static int put_quoted(struct buf *out, const char *word, struct err *err)
+{
+	int rc = buf_putc(out, '\'', err);
+
+	for (; rc == 0 && *word; word++)
+		rc = *word == '\'' ? buf_puts(out, "'\\''", err) : buf_putc(out, *word, err);
+	return rc == 0 ? buf_putc(out, '\'', err) : rc;
+}
+
+/*
+ * A function that bash takes over from its environment, BASH_FUNC_name%%=() { 'path' "$@"; }: the
+ * profile that a login shell reads sets PATH anew, and the folder of these programs is not on it.
+ */
+static int take_functions(struct env *env, const struct env_rules *rules, struct err *err)
+{
+	static const char *const names[] = { "apply_patch", "applypatch" };
+
+	for (size_t i = 0; rules->path_first && i < ARRAY_LEN(names); i++) {
+		struct buf item SCOPED(buf_deinit) = BUF_INIT(FUNCTION_MAX);
+		struct buf path SCOPED(buf_deinit) = BUF_INIT(FUNCTION_MAX);
+
+		if (buf_printf(&path, err, "%s/%s", rules->path_first, names[i]) < 0 ||
+		    buf_printf(&item, err, "BASH_FUNC_%s%%%%=() { ", names[i]) < 0 ||
+		    put_quoted(&item, buf_str(&path), err) < 0 ||
+		    buf_puts(&item, " \"$@\"; }", err) < 0 || push(env, buf_take(&item), err) < 0)
+			return (int)err->code;
+	}
+	return 0;
+}
+
 static int take_set(struct env *env, const struct env_rules *rules, struct err *err)
 {
 	const char *name;
@@ -221,7 +254,7 @@ int env_filter(struct env *out, char *const *environment, const struct env_rules
 	if (!env.items)
 		return ERR_NOMEM_SET(err);
 	if (take_inherited(&env, environment, rules, err) < 0 || take_set(&env, rules, err) < 0 ||
-	    take_unattended(&env, rules, err) < 0) {
+	    take_unattended(&env, rules, err) < 0 || take_functions(&env, rules, err) < 0) {
 		env_deinit(&env);
 		return (int)err->code;
 	}

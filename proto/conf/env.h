@@ -33,7 +33,9 @@ struct env_rules {
 	json_t *include_only;   /* globs; when there is one, the rest is dropped */
 	json_t *providers;      /* object of model_providers; each one's key variables are always
 					 dropped */
-	const char *path_first; /* put in front of PATH; NULL for nothing */
+	const char *path_first; /* folder of apply_patch: put in front of PATH, and its programs
+					 also given as functions, since login shells set PATH anew;
+					 NULL for none */
 	bool unattended;        /* nobody sits at a terminal: no colors, no pagers, text is UTF-8 */
 };
 

@@ -154,6 +154,17 @@ int paths_from_env(struct paths *out, char *const *environment, uid_t uid, struc
 	return paths_from_dirs(out, runtime, state, config, err);
 }
 
+int paths_of_service(struct paths *out, const struct paths *own, const char *user, struct err *err)
+{
+	char *runtime SCOPED(str_free) = NULL;
+
+	if (join(&runtime, PATHS_SERVICE, user, err) < 0 ||
+	    paths_from_dirs(out, runtime, own->state, own->config, err) < 0)
+		return err->code;
+	out->service = true;
+	return 0;
+}
+
 void paths_deinit(struct paths *paths)
 {
 	free(paths->runtime);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "proto/base/attr.h"
@@ -16,7 +17,8 @@ struct err;
 #define PATHS_BYTES_MAX 4095 /* bytes of one path */
 #define PATHS_SOCKET_MAX                                                                           \
 	107 /* bytes of a socket's path: what struct sockaddr_un holds, less the NUL */
-#define PATHS_SYSTEM "/etc/agentd" /* the administrator's files */
+#define PATHS_SYSTEM "/etc/agentd"  /* the administrator's files */
+#define PATHS_SERVICE "/run/agentd" /* a folder for each user whom a broker of root's serves */
 
 struct paths {
 	char *runtime; /* sockets and the start lock; hidden from every sandbox */
@@ -26,6 +28,7 @@ struct paths {
 	char *broker_socket;
 	char *start_lock;
 	char *log_dir; /* below state */
+	bool service;  /* runtime is that of a broker which root has started */
 };
 
 enum paths_program {
@@ -55,6 +58,10 @@ int paths_from_env(struct paths *out, char *const *environment, uid_t uid, struc
 int paths_from_dirs(struct paths *out, const char *runtime, const char *state, const char *config,
 		    struct err *err) MUST_CHECK;
 void paths_deinit(struct paths *paths);
+
+/* Pure: the same with the sockets of the service of this user. */
+int paths_of_service(struct paths *out, const struct paths *own, const char *user, struct err *err)
+	MUST_CHECK;
 
 /* Makes the folders that are missing (0700) and checks all of them; idempotent. */
 int paths_prepare(const struct paths *paths, uid_t uid, struct err *err) MUST_CHECK;

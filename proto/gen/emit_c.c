@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "proto/base/str.h"
 #include "proto/gen/emit.h"
@@ -110,6 +111,28 @@ static void emit_method_enum(struct out *out, const struct schema *schema)
 		   upper);
 }
 
+/* A server's table of handlers is made with it, so that none can be forgotten. */
+static void emit_method_list(struct out *out, const struct schema *schema)
+{
+	char prefix[SCHEMA_NAME_MAX];
+	char upper[SCHEMA_NAME_MAX];
+	json_t *entry;
+	size_t row;
+
+	name_upper(upper, name_prefix(schema, prefix));
+	out_printf(out, "/* X(NAME, name) for each method to the server. */\n#define %sMETHODS(X)",
+		   upper);
+	json_array_foreach(json_object_get(schema->root, "methods"), row, entry) {
+		char lower[SCHEMA_NAME_MAX];
+		char name[SCHEMA_NAME_MAX];
+
+		name_full(lower, schema, json_text(entry, "method"));
+		name_upper(name, json_text(entry, "method"));
+		out_printf(out, " \\\n\tX(%s, %s)", name, lower + strlen(prefix));
+	}
+	out_printf(out, "\n\n");
+}
+
 static void emit_forward(const struct visit *visit, const char *name, const char *root,
 			 json_t *fields, const char *doc)
 {
@@ -194,8 +217,10 @@ void emit_header(struct out *out, const struct schema *schema)
 	emit_limits(out, schema);
 	json_object_foreach(json_object_get(schema->root, "enums"), name, entry)
 		emit_enum(out, schema, name, entry);
-	if (schema->common)
+	if (schema->common) {
 		emit_method_enum(out, schema);
+		emit_method_list(out, schema);
+	}
 	each_struct(&visit);
 	out_printf(out, "\n");
 	visit.run = emit_struct;

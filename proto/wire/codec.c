@@ -5,6 +5,7 @@
 
 #include "proto/base/err.h"
 #include "proto/base/str.h"
+#include "proto/wire/json.h"
 
 #define ID_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
@@ -346,4 +347,34 @@ json_t *codec_encode(const struct type *type, const void *in, struct err *err)
 	else if (decode_root(type, value, &judged, &walk, err) == 0)
 		return TAKE(value);
 	return NULL;
+}
+
+size_t wire_strings_bytes(const struct wire_strings *list)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < list->count; i++)
+		bytes += strlen(list->items[i]) + 1;
+	return bytes;
+}
+
+bool wire_strings_same(const struct wire_strings *a, const struct wire_strings *b, size_t count)
+{
+	bool same = count ? count <= a->count && count <= b->count : a->count == b->count;
+
+	for (size_t i = 0; same && i < (count ? count : a->count); i++)
+		same = str_eq(a->items[i], b->items[i]);
+	return same;
+}
+
+void kept_deinit(struct kept *kept)
+{
+	json_decref(kept->message);
+	kept->message = NULL;
+	arena_deinit(&kept->arena);
+}
+
+size_t kept_bytes(const struct kept *kept)
+{
+	return kept->arena.used + wire_json_bytes(kept->message);
 }

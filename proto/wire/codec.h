@@ -74,6 +74,20 @@ struct wire_strings {
 	size_t count;
 };
 
+size_t wire_strings_bytes(const struct wire_strings *list); /* of its texts with their NULs */
+
+/* Whether the first `count` texts are the same; with 0 all of them, and no more. */
+bool wire_strings_same(const struct wire_strings *a, const struct wire_strings *b, size_t count);
+
+/* A decoded message that outlives its call: what a struct borrows from. Zeroed: none. */
+struct kept {
+	json_t *message;
+	struct arena arena;
+};
+
+void kept_deinit(struct kept *kept);
+size_t kept_bytes(const struct kept *kept); /* of memory, roughly */
+
 enum codec_mode {
 	CODEC_STRICT, /* unknown members and null are refused */
 	CODEC_LENIENT /* unknown members are ignored, and null is as good as absent */

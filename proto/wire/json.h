@@ -18,6 +18,14 @@ struct err;
 #define WIRE_JSON_MAX 33554432 /* bytes of one text */
 #define WIRE_JSON_DEPTH_MAX 64 /* objects and arrays inside one another */
 
+#define WIRE_VALUE_BYTES 128 /* of memory that one value takes, roughly, besides its text */
+
+/* So many values there are at most in a text; counted before anything is allocated for it. */
+size_t wire_json_values(const char *text, size_t len);
+
+/* So many bytes of memory a value takes, roughly. */
+size_t wire_json_bytes(const json_t *value);
+
 /* An object or array, the caller's reference; NULL with ERR_INVALID, ERR_LIMIT or ERR_NOMEM. */
 json_t *wire_json_load(const char *text, size_t len, struct err *err) MUST_CHECK;
 

@@ -1,39 +1,42 @@
 /*
- * sandbox.c - what the start of a sandboxed /bin/true costs, beside a bare spawn, bare namespaces
- * and bubblewrap. Rounds are interleaved, so that all of them see the same machine.
+ * sandbox.c - what a sandboxed command costs, beside whatever else this machine has, in one run:
+ * its start (P1, P2, P3), its work (P15), its memory (P17), and the steps of a start.
  *
- *   bench sandbox [ROUNDS]
+ *   sandbox [ROUNDS] [PEERS] [starts|work|memory|steps]...
+ *
+ * PEERS is a folder with node_modules that has @openai/codex and @anthropic-ai/sandbox-runtime; not
+ * below /tmp, where the first of them does not work. AGENT_TEST_BIN and AGENT_TEST_LIBEXEC name the
+ * built programs: of a release build, or the numbers mean little.
  */
-#include "broker/sandbox.h"
-
 #include <errno.h>
-#include <linux/sched.h>
-#include <poll.h>
-#include <sched.h>
-#include <signal.h>
-#include <spawn.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "proto/base/err.h"
-#include "proto/base/fd.h"
 #include "proto/base/str.h"
 
-#include "broker/order.h"
+#include "tests/bench/sandbox/bench.h"
+#include "tests/support/fixture.h"
 
-#define ROUNDS 300
-#define ROUNDS_MAX 100000
-#define PROGRAM "/bin/true"
+#define ROUNDS 200
 
-static struct sandbox *sandbox;
+struct bench bench = { .rounds = ROUNDS };
 
-static double now_us(void)
+static const struct part {
+	const char *name;
+	void (*run)(void);
+} parts[] = {
+	{ "starts", bench_starts },
+	{ "work", bench_work },
+	{ "memory", bench_memory },
+	{ "steps", bench_steps },
+};
+
+double bench_now_us(void)
 {
 	struct timespec now;
 
@@ -41,120 +44,7 @@ static double now_us(void)
 	return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
 }
 
-static int wait_for(pid_t pid)
-{
-	int status = 1;
-
-	while (waitpid(pid, &status, __WALL) < 0 && errno == EINTR)
-		;
-	return status;
-}
-
-static int spawn(char *const *argv)
-{
-	pid_t pid;
-
-	return posix_spawn(&pid, argv[0], NULL, NULL, argv, environ) == 0 ? wait_for(pid) : 1;
-}
-
-static int run_bare(void)
-{
-	char name[] = PROGRAM;
-	char *argv[] = { name, NULL };
-
-	return spawn(argv);
-}
-
-/* A new set of all namespaces for each command, and nothing else. */
-static int run_namespaces(void)
-{
-	struct clone_args args = { .flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID |
-					    CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET,
-				   .exit_signal = SIGCHLD };
-	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
-
-	if (pid == 0) {
-		(void)execl(PROGRAM, PROGRAM, (char *)NULL);
-		_exit(127);
-	}
-	return pid > 0 ? wait_for(pid) : 1;
-}
-
-static int run_bwrap(void)
-{
-	static const char *const words[] = { "/usr/bin/bwrap",
-					     "--new-session",
-					     "--die-with-parent",
-					     "--ro-bind",
-					     "/",
-					     "/",
-					     "--dev",
-					     "/dev",
-					     "--bind",
-					     "/tmp",
-					     "/tmp",
-					     "--unshare-user",
-					     "--unshare-pid",
-					     "--unshare-net",
-					     "--proc",
-					     "/proc",
-					     "--",
-					     PROGRAM,
-					     NULL };
-
-	return spawn((char *const *)(uintptr_t)words);
-}
-
-static int wait_gone(struct started *started)
-{
-	struct pollfd gone = { .fd = started->pidfd, .events = POLLIN };
-	struct pollfd news = { .fd = started->status_fd, .events = POLLIN };
-	struct child_report report = { .event = CHILD_NOTHING };
-	struct err err = { 0 };
-	int status = 1;
-
-	while (report.event != CHILD_GONE) {
-		(void)poll(&news, 1, -1);
-		if (sandbox_report(started, &report, &err) < 0)
-			return 1;
-		if (report.event == CHILD_EXITED)
-			status = report.wait_status;
-	}
-	(void)poll(&gone, 1, -1);
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
-	return status;
-}
-
-static int run_ours(void)
-{
-	const char *argv[] = { PROGRAM };
-	struct command command = { .argv = argv, .argc = 1, .cwd = "/" };
-	struct started started SCOPED(started_deinit) = STARTED_NONE;
-	int block SCOPED(fd_close) = -1;
-	struct order order;
-	struct err err = { 0 };
-
-	if (order_pack(&order, &block, &command, &err) < 0 ||
-	    sandbox_start(sandbox, &order, (int[]){ 0, 1, 2, block }, &started, &err) < 0) {
-		(void)fprintf(stderr, "%s\n", err.text);
-		return 1;
-	}
-	return wait_gone(&started);
-}
-
-static struct subject {
-	const char *name;
-	int (*run)(void);
-	double *times;
-} subjects[] = {
-	{ "posix_spawn, no sandbox", run_bare, NULL },
-	{ "bare namespaces per command", run_namespaces, NULL },
-	{ "our sandbox, start to tree gone", run_ours, NULL },
-	{ "bwrap, same view", run_bwrap, NULL },
-};
-
-static int by_value(const void *left, const void *right)
+static int by_size(const void *left, const void *right)
 {
 	const double *a = left;
 	const double *b = right;
@@ -162,53 +52,81 @@ static int by_value(const void *left, const void *right)
 	return (*a > *b) - (*a < *b);
 }
 
-static int measure(size_t rounds)
+double bench_median(double *values, size_t count)
 {
-	for (size_t i = 0; i < ARRAY_LEN(subjects); i++) {
-		subjects[i].times = calloc(rounds, sizeof(double));
-		if (!subjects[i].times)
-			return 1;
-	}
-	for (size_t round = 0; round < rounds; round++) {
-		for (size_t i = 0; i < ARRAY_LEN(subjects); i++) {
-			double start = now_us();
+	qsort(values, count, sizeof *values, by_size);
+	return values[count / 2];
+}
 
-			subjects[i].times[round] = subjects[i].run() == 0 ? now_us() - start : 0;
-		}
+static const struct part *find_part(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		if (str_eq(parts[i].name, name))
+			return &parts[i];
 	}
-	for (size_t i = 0; i < ARRAY_LEN(subjects); i++) {
-		double *times = subjects[i].times;
+	return NULL;
+}
 
-		qsort(times, rounds, sizeof times[0], by_value);
-		if (times[rounds / 2] > 0)
-			printf("%-34s p50 %7.0f us   p95 %7.0f us\n", subjects[i].name,
-			       times[rounds / 2], times[rounds * 95 / 100]);
+static bool read_words(int argc, char **argv, bool *chosen)
+{
+	struct err err = { 0 };
+	int64_t rounds;
+
+	for (int i = 1; i < argc; i++) {
+		const struct part *part = find_part(argv[i]);
+
+		if (part)
+			chosen[part - parts] = true;
+		else if (argv[i][0] == '/')
+			bench.peers = argv[i];
+		else if (str_to_int(&rounds, argv[i], 1, BENCH_ROUNDS_MAX, &err) == 0)
+			bench.rounds = (size_t)rounds;
 		else
-			printf("%-34s does not work here\n", subjects[i].name);
-		free(times);
+			return false;
 	}
-	return 0;
+	return true;
+}
+
+static void open_bench(void)
+{
+	(void)snprintf(bench.top, sizeof bench.top, "%s", fixture_dir());
+	(void)snprintf(bench.work, sizeof bench.work, "%s/work", bench.top);
+	if (mkdir(bench.work, 0755) < 0 || chdir(bench.work) < 0) {
+		(void)fprintf(stderr, "%s: %s\n", bench.work, strerror(errno));
+		exit(1);
+	}
+	test_broker_start(&bench.broker, NULL);
+	broker_client_open(&bench.client, &bench.broker);
+	broker_must_text(&bench.client, "ceiling/open",
+			 json_pack("{s:s, s:s, s:[s]}", "mode", "workspace-write", "cwd",
+				   bench.work, "env", "PATH=/usr/local/bin:/usr/bin:/bin"),
+			 "ceiling", bench.ceiling, sizeof bench.ceiling);
 }
 
 int main(int argc, char **argv)
 {
-	struct sandbox_config config = { .mode = SANDBOX_MODE_WORKSPACE_WRITE, .cwd = "/tmp" };
-	struct err err = { 0 };
-	int64_t rounds = ROUNDS;
-	double start;
-	int rc;
+	bool chosen[ARRAY_LEN(parts)] = { false };
+	bool any = false;
 
-	if (argc > 1 && str_to_int(&rounds, argv[1], 1, ROUNDS_MAX, &err) < 0) {
-		(void)fprintf(stderr, "%s\n", err.text);
+	if (!read_words(argc, argv, chosen)) {
+		(void)fprintf(stderr,
+			      "usage: sandbox [ROUNDS] [/PEERS] [starts|work|memory|steps]...\n");
 		return 2;
 	}
-	start = now_us();
-	if (sandbox_open(&sandbox, &config, &err) < 0) {
-		(void)fprintf(stderr, "%s\n", err.text);
-		return 1;
+#ifndef NDEBUG
+	printf("This is no release build: the numbers mean little.\n\n");
+#endif
+	(void)fixture_setup(NULL);
+	open_bench();
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		any = any || chosen[i];
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		if (chosen[i] || !any)
+			parts[i].run();
+		(void)fflush(stdout);
 	}
-	printf("%-34s     %7.0f us\n", "a session's first sandbox", now_us() - start);
-	rc = measure((size_t)rounds);
-	sandbox_close(sandbox);
-	return rc;
+	rivals_end();
+	broker_client_close(&bench.client);
+	(void)test_broker_stop(&bench.broker);
+	return chdir("/") == 0 && fixture_teardown(NULL) == 0 ? 0 : 1;
 }

@@ -16,45 +16,11 @@
 #include "proto/base/str.h"
 #include "proto/wire/broker_gen.h"
 
-#include "tests/support/broker_client.h"
+#include "tests/support/broker_rig.h"
 #include "tests/support/fixture.h"
-
-#define SH(script)                                                                                 \
-	(const char *const[])                                                                      \
-	{                                                                                          \
-		"sh", "-c", script, NULL                                                           \
-	}
+#include "tests/support/leak.h"
 
 static const char *const modes[] = { "read-only", "workspace-write", "danger-full-access" };
-
-/* One broker with one client and a ceiling of the mode. */
-struct rig {
-	struct test_broker broker;
-	struct broker_client client;
-	char ceiling[33];
-};
-
-static void rig_open(struct rig *rig, const char *mode)
-{
-	test_broker_start(&rig->broker, NULL);
-	broker_client_open(&rig->client, &rig->broker);
-	broker_client_ceiling(&rig->client, &rig->broker, mode, false, rig->ceiling);
-}
-
-static void rig_close(struct rig *rig)
-{
-	broker_client_close(&rig->client);
-	assert_int_equal(test_broker_stop(&rig->broker), 0);
-}
-
-static int run(struct rig *rig, const char *const *argv, char *text, size_t size)
-{
-	struct broker_command command;
-
-	if (!broker_command_start(&command, &rig->client, rig->ceiling, argv))
-		fail_msg("start %s: %s", argv[0], rig->client.err.text);
-	return broker_command_finish(&command, &rig->client, text, size);
-}
 
 static void a_command_writes_to_the_callers_pipe_and_its_exit_is_reported(void **state)
 {
@@ -74,17 +40,17 @@ static void a_command_writes_to_the_callers_pipe_and_its_exit_is_reported(void *
 
 	(void)state;
 	for (size_t m = 0; m < ARRAY_LEN(modes); m++) {
-		struct rig rig;
+		struct broker_rig rig;
 
-		rig_open(&rig, modes[m]);
+		broker_rig_open(&rig, modes[m]);
 		for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 			char text[256];
-			int code = run(&rig, SH(rows[i].script), text, sizeof text);
+			int code = broker_rig_run(&rig, SH(rows[i].script), text, sizeof text);
 
 			if (code != rows[i].code || strcmp(text, rows[i].output) != 0)
 				fail_msg("%s, %s: %d '%s'", modes[m], rows[i].script, code, text);
 		}
-		rig_close(&rig);
+		broker_rig_close(&rig);
 	}
 }
 
@@ -102,9 +68,9 @@ static void what_cannot_be_executed_is_told_apart_from_what_is_not_there(void **
 
 	(void)state;
 	for (size_t m = 0; m < ARRAY_LEN(modes); m++) {
-		struct rig rig;
+		struct broker_rig rig;
 
-		rig_open(&rig, modes[m]);
+		broker_rig_open(&rig, modes[m]);
 		for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 			const char *const argv[] = { rows[i].program, NULL };
 			struct broker_command command;
@@ -115,30 +81,30 @@ static void what_cannot_be_executed_is_told_apart_from_what_is_not_there(void **
 				fail_msg("%s, %s: %s", modes[m], rows[i].program,
 					 rig.client.err.text);
 		}
-		rig_close(&rig);
+		broker_rig_close(&rig);
 	}
 }
 
 static void a_command_gets_the_ceilings_environment_and_its_changes(void **state)
 {
-	struct rig rig;
+	struct broker_rig rig;
 	char text[1024];
 	const char *const env[] = { "env", NULL };
 
 	(void)state;
-	rig_open(&rig, "read-only");
-	assert_int_equal(run(&rig, env, text, sizeof text), 0);
+	broker_rig_open(&rig, "read-only");
+	assert_int_equal(broker_rig_run(&rig, env, text, sizeof text), 0);
 	assert_non_null(strstr(text, "PATH=/usr/local/bin:/usr/bin:/bin\n"));
 	assert_non_null(strstr(text, "AGENTD_SANDBOX_NETWORK_DISABLED=1\n"));
 	assert_non_null(strstr(text, "CODEX_SANDBOX_NETWORK_DISABLED=1\n"));
 	assert_null(strstr(text, "AGENT_TEST_LIBEXEC")); /* the broker's own */
-	rig_close(&rig);
+	broker_rig_close(&rig);
 }
 
 /* The whole spec in a sealed file, as large as the schema allows it. */
 static void a_large_argv_travels_in_a_sealed_file(void **state)
 {
-	struct rig rig;
+	struct broker_rig rig;
 	struct err err = { 0 };
 	json_t *argv = json_array();
 	json_auto_t *spec = NULL;
@@ -169,7 +135,7 @@ static void a_large_argv_travels_in_a_sealed_file(void **state)
 		free(dumped);
 	}
 	assert_int_equal(fd_sealed(&sealed, "spec", text.data, text.len, &err), 0);
-	rig_open(&rig, "read-only");
+	broker_rig_open(&rig, "read-only");
 	assert_int_equal(fd_pipe(ends, &err), 0);
 	result = broker_call(&rig.client, "child/start", json_pack("{s:s}", "ceiling", rig.ceiling),
 			     (const int[]){ null, ends[1], ends[1], sealed }, 4);
@@ -184,11 +150,11 @@ static void a_large_argv_travels_in_a_sealed_file(void **state)
 	fd_close(&sealed);
 	fd_close(&null);
 	free(word);
-	rig_close(&rig);
+	broker_rig_close(&rig);
 }
 
 /* The caller may send either end: one that is locked down cannot open the other. */
-static void open_terminal(struct rig *rig, bool by_master)
+static void open_terminal(struct broker_rig *rig, bool by_master)
 {
 	static const char script[] = "echo through >/dev/tty && test -t 0 -a -t 1 -a -t 2";
 	json_auto_t *result = NULL;
@@ -221,37 +187,30 @@ static void a_terminal_becomes_the_controlling_one(void **state)
 {
 	(void)state;
 	for (size_t m = 0; m < ARRAY_LEN(modes); m++) {
-		struct rig rig;
+		struct broker_rig rig;
 
-		rig_open(&rig, modes[m]);
+		broker_rig_open(&rig, modes[m]);
 		open_terminal(&rig, false);
 		open_terminal(&rig, true);
-		rig_close(&rig);
+		broker_rig_close(&rig);
 	}
-}
-
-static void kill_signal_to_child(struct rig *rig, const struct broker_command *command, int signal)
-{
-	json_decref(
-		broker_must(&rig->client, "child/kill",
-			    json_pack("{s:s, s:i}", "child", command->child, "signal", signal)));
 }
 
 static void a_signal_is_the_commands_and_kill_is_the_trees(void **state)
 {
 	(void)state;
 	for (size_t m = 0; m < ARRAY_LEN(modes); m++) {
-		struct rig rig;
+		struct broker_rig rig;
 		struct broker_command command;
 		char line[64];
 
-		rig_open(&rig, modes[m]);
+		broker_rig_open(&rig, modes[m]);
 		assert_true(broker_command_start(&command, &rig.client, rig.ceiling,
 						 SH("trap 'echo trapped; exit 3' TERM; echo ready; "
 						    "while :; do sleep 1; done")));
 		broker_command_line(&command, line, sizeof line);
 		assert_string_equal(line, "ready");
-		kill_signal_to_child(&rig, &command, SIGTERM);
+		broker_rig_kill(&rig, &command, SIGTERM);
 		broker_command_line(&command, line, sizeof line);
 		assert_string_equal(line, "trapped");
 		assert_int_equal(broker_command_finish(&command, &rig.client, NULL, 0), 3);
@@ -261,13 +220,13 @@ static void a_signal_is_the_commands_and_kill_is_the_trees(void **state)
 			&command, &rig.client, rig.ceiling,
 			SH("setsid sh -c 'trap \"\" TERM HUP; echo ready; sleep 1000' & wait")));
 		broker_command_line(&command, line, sizeof line);
-		kill_signal_to_child(&rig, &command, SIGKILL);
+		broker_rig_kill(&rig, &command, SIGKILL);
 		assert_int_equal(broker_command_finish(&command, &rig.client, NULL, 0),
 				 128 + SIGKILL);
 		broker_refused(&rig.client, "child/kill",
 			       json_pack("{s:s, s:i}", "child", command.child, "signal", SIGTERM),
 			       ERR_NOTFOUND);
-		rig_close(&rig);
+		broker_rig_close(&rig);
 	}
 }
 
@@ -276,13 +235,13 @@ static void an_exit_is_reported_when_the_whole_tree_is_gone(void **state)
 {
 	(void)state;
 	for (size_t m = 0; m < ARRAY_LEN(modes); m++) {
-		struct rig rig;
+		struct broker_rig rig;
 		struct broker_command command;
 		char line[64];
 		int64_t pid = 0;
 		struct err err = { 0 };
 
-		rig_open(&rig, modes[m]);
+		broker_rig_open(&rig, modes[m]);
 		/* What is left holds stderr, and so the pipe, until it has gone. */
 		assert_true(broker_command_start(&command, &rig.client, rig.ceiling,
 						 SH("p=$(setsid sh -c 'trap \"\" TERM HUP; echo "
@@ -293,7 +252,7 @@ static void an_exit_is_reported_when_the_whole_tree_is_gone(void **state)
 		assert_int_equal(broker_command_finish(&command, &rig.client, NULL, 0), 5);
 		if (m == ARRAY_LEN(modes) - 1) /* its number is ours only without a namespace */
 			assert_int_equal(kill((pid_t)pid, 0), -1);
-		rig_close(&rig);
+		broker_rig_close(&rig);
 	}
 }
 
@@ -301,13 +260,13 @@ static void hanging_up_ends_the_tree(void **state)
 {
 	(void)state;
 	for (size_t m = 0; m < ARRAY_LEN(modes); m++) {
-		struct rig rig;
+		struct broker_rig rig;
 		struct broker_client other;
 		struct broker_command command;
 		char line[64];
 		char rest[64];
 
-		rig_open(&rig, modes[m]);
+		broker_rig_open(&rig, modes[m]);
 		broker_client_open(&other, &rig.broker);
 		assert_true(broker_command_start(&command, &rig.client, rig.ceiling,
 						 SH("(setsid sh -c 'trap \"\" TERM HUP; echo "
@@ -318,7 +277,7 @@ static void hanging_up_ends_the_tree(void **state)
 				 0); /* nobody holds the pipe */
 		fd_close(&command.out);
 		rig.client = other;
-		rig_close(&rig);
+		broker_rig_close(&rig);
 	}
 }
 
@@ -326,12 +285,12 @@ static void a_killed_broker_leaves_nothing_behind(void **state)
 {
 	(void)state;
 	for (size_t m = 0; m < ARRAY_LEN(modes); m++) {
-		struct rig rig;
+		struct broker_rig rig;
 		struct broker_command command;
 		char line[64];
 		char rest[64];
 
-		rig_open(&rig, modes[m]);
+		broker_rig_open(&rig, modes[m]);
 		assert_true(broker_command_start(&command, &rig.client, rig.ceiling,
 						 SH("(setsid sh -c 'trap \"\" TERM HUP; echo "
 						    "ready; sleep 1000' &); sleep 1000")));
@@ -346,14 +305,14 @@ static void a_killed_broker_leaves_nothing_behind(void **state)
 
 static void closing_a_ceiling_ends_its_commands_alone(void **state)
 {
-	struct rig rig;
+	struct broker_rig rig;
 	struct broker_command in;
 	struct broker_command out;
 	char other[33];
 	char line[64];
 
 	(void)state;
-	rig_open(&rig, "read-only");
+	broker_rig_open(&rig, "read-only");
 	broker_client_ceiling(&rig.client, &rig.broker, "workspace-write", false, other);
 	assert_true(
 		broker_command_start(&in, &rig.client, rig.ceiling, SH("echo ready; sleep 1000")));
@@ -365,21 +324,21 @@ static void closing_a_ceiling_ends_its_commands_alone(void **state)
 	assert_int_equal(broker_command_finish(&in, &rig.client, NULL, 0), 128 + SIGKILL);
 	broker_refused(&rig.client, "ceiling/show", json_pack("{s:s}", "ceiling", rig.ceiling),
 		       ERR_NOTFOUND);
-	kill_signal_to_child(&rig, &out, SIGTERM);
+	broker_rig_kill(&rig, &out, SIGTERM);
 	assert_int_equal(broker_command_finish(&out, &rig.client, NULL, 0), 128 + SIGTERM);
-	rig_close(&rig);
+	broker_rig_close(&rig);
 }
 
 static void a_ceiling_is_not_shared_between_connections(void **state)
 {
-	struct rig rig;
+	struct broker_rig rig;
 	struct broker_client other;
 	struct broker_command command;
 	char kept[33];
 	char line[64];
 
 	(void)state;
-	rig_open(&rig, "read-only");
+	broker_rig_open(&rig, "read-only");
 	broker_client_ceiling(&rig.client, &rig.broker, "read-only", true, kept);
 	broker_client_open(&other, &rig.broker);
 	assert_false(broker_command_start(&command, &other, rig.ceiling, SH("exit 0")));
@@ -399,20 +358,20 @@ static void a_ceiling_is_not_shared_between_connections(void **state)
 	broker_refused(&other, "child/kill",
 		       json_pack("{s:s, s:i}", "child", command.child, "signal", SIGKILL),
 		       ERR_NOTFOUND);
-	kill_signal_to_child(&rig, &command, SIGKILL);
+	broker_rig_kill(&rig, &command, SIGKILL);
 	assert_int_equal(broker_command_finish(&command, &rig.client, NULL, 0), 128 + SIGKILL);
 	broker_client_close(&other);
-	rig_close(&rig);
+	broker_rig_close(&rig);
 }
 
 static void a_ceiling_that_is_not_kept_ends_with_its_connection(void **state)
 {
-	struct rig rig;
+	struct broker_rig rig;
 	char kept[33];
 	json_auto_t *status = NULL;
 
 	(void)state;
-	rig_open(&rig, "read-only");
+	broker_rig_open(&rig, "read-only");
 	broker_client_ceiling(&rig.client, &rig.broker, "read-only", true, kept);
 	broker_client_close(&rig.client);
 	broker_client_open(&rig.client, &rig.broker);
@@ -422,12 +381,12 @@ static void a_ceiling_that_is_not_kept_ends_with_its_connection(void **state)
 	status = broker_must(&rig.client, "daemon/status", NULL);
 	assert_int_equal(json_integer_value(json_object_get(status, "ceilings")), 1);
 	assert_int_equal(json_integer_value(json_object_get(status, "children")), 0);
-	rig_close(&rig);
+	broker_rig_close(&rig);
 }
 
 static void the_policy_that_is_shown_is_the_one_in_force(void **state)
 {
-	struct rig rig;
+	struct broker_rig rig;
 	json_auto_t *shown = NULL;
 	json_t *policy;
 	json_t *root;
@@ -448,9 +407,11 @@ static void the_policy_that_is_shown_is_the_one_in_force(void **state)
 	assert_true(json_array_size(json_object_get(policy, "layers")) > 0);
 	root = json_array_get(json_object_get(policy, "roots"), 0);
 	assert_string_equal(json_string_value(json_object_get(root, "path")), rig.broker.work);
+	/* The names that are not there cannot be made; the list is sorted. */
+	assert_int_equal(json_array_size(json_object_get(root, "protected")), 4);
 	assert_string_equal(
-		json_string_value(json_array_get(json_object_get(root, "protected"), 0)), git);
-	rig_close(&rig);
+		json_string_value(json_array_get(json_object_get(root, "protected"), 3)), git);
+	broker_rig_close(&rig);
 }
 
 static void the_sandbox_holds_its_mode(void **state)
@@ -470,7 +431,7 @@ static void the_sandbox_holds_its_mode(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct rig rig;
+		struct broker_rig rig;
 		char git[700];
 		char text[512];
 		int code;
@@ -480,23 +441,23 @@ static void the_sandbox_holds_its_mode(void **state)
 		assert_int_equal(mkdir(git, 0700), 0);
 		broker_client_open(&rig.client, &rig.broker);
 		broker_client_ceiling(&rig.client, &rig.broker, rows[i].mode, false, rig.ceiling);
-		code = run(&rig, SH(rows[i].script), text, sizeof text);
+		code = broker_rig_run(&rig, SH(rows[i].script), text, sizeof text);
 		if ((code == 0) != rows[i].works)
 			fail_msg("%s, %s: %d %s", rows[i].mode, rows[i].script, code, text);
-		rig_close(&rig);
+		broker_rig_close(&rig);
 	}
 }
 
 static void what_the_kernel_can_do_is_probed(void **state)
 {
-	struct rig rig;
+	struct broker_rig rig;
 	json_auto_t *result = NULL;
 
 	(void)state;
-	rig_open(&rig, "read-only");
+	broker_rig_open(&rig, "read-only");
 	result = broker_must(&rig.client, "probe", NULL);
 	assert_true(json_array_size(json_object_get(result, "probes")) > 3);
-	rig_close(&rig);
+	broker_rig_close(&rig);
 }
 
 static void a_daemon_that_cannot_start_is_explained(void **state)
@@ -540,23 +501,23 @@ static void the_broker_ends_when_a_client_asks_for_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FIXTURE_TEST(a_command_writes_to_the_callers_pipe_and_its_exit_is_reported),
-		FIXTURE_TEST(what_cannot_be_executed_is_told_apart_from_what_is_not_there),
-		FIXTURE_TEST(a_command_gets_the_ceilings_environment_and_its_changes),
-		FIXTURE_TEST(a_large_argv_travels_in_a_sealed_file),
-		FIXTURE_TEST(a_terminal_becomes_the_controlling_one),
-		FIXTURE_TEST(a_signal_is_the_commands_and_kill_is_the_trees),
-		FIXTURE_TEST(an_exit_is_reported_when_the_whole_tree_is_gone),
-		FIXTURE_TEST(hanging_up_ends_the_tree),
-		FIXTURE_TEST(a_killed_broker_leaves_nothing_behind),
-		FIXTURE_TEST(closing_a_ceiling_ends_its_commands_alone),
-		FIXTURE_TEST(a_ceiling_is_not_shared_between_connections),
-		FIXTURE_TEST(a_ceiling_that_is_not_kept_ends_with_its_connection),
-		FIXTURE_TEST(the_policy_that_is_shown_is_the_one_in_force),
-		FIXTURE_TEST(the_sandbox_holds_its_mode),
-		FIXTURE_TEST(what_the_kernel_can_do_is_probed),
-		FIXTURE_TEST(a_daemon_that_cannot_start_is_explained),
-		FIXTURE_TEST(the_broker_ends_when_a_client_asks_for_it),
+		LEAK_TEST(a_command_writes_to_the_callers_pipe_and_its_exit_is_reported),
+		LEAK_TEST(what_cannot_be_executed_is_told_apart_from_what_is_not_there),
+		LEAK_TEST(a_command_gets_the_ceilings_environment_and_its_changes),
+		LEAK_TEST(a_large_argv_travels_in_a_sealed_file),
+		LEAK_TEST(a_terminal_becomes_the_controlling_one),
+		LEAK_TEST(a_signal_is_the_commands_and_kill_is_the_trees),
+		LEAK_TEST(an_exit_is_reported_when_the_whole_tree_is_gone),
+		LEAK_TEST(hanging_up_ends_the_tree),
+		LEAK_TEST(a_killed_broker_leaves_nothing_behind),
+		LEAK_TEST(closing_a_ceiling_ends_its_commands_alone),
+		LEAK_TEST(a_ceiling_is_not_shared_between_connections),
+		LEAK_TEST(a_ceiling_that_is_not_kept_ends_with_its_connection),
+		LEAK_TEST(the_policy_that_is_shown_is_the_one_in_force),
+		LEAK_TEST(the_sandbox_holds_its_mode),
+		LEAK_TEST(what_the_kernel_can_do_is_probed),
+		LEAK_TEST(a_daemon_that_cannot_start_is_explained),
+		LEAK_TEST(the_broker_ends_when_a_client_asks_for_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

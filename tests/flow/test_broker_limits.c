@@ -17,50 +17,9 @@
 #include "proto/wire/broker_gen.h"
 #include "proto/wire/packet.h"
 
-#include "tests/support/broker_client.h"
+#include "tests/support/broker_rig.h"
 #include "tests/support/fixture.h"
-
-#define SH(script)                                                                                 \
-	(const char *const[])                                                                      \
-	{                                                                                          \
-		"sh", "-c", script, NULL                                                           \
-	}
-
-/* One broker with one client and a ceiling of the mode. */
-struct rig {
-	struct test_broker broker;
-	struct broker_client client;
-	char ceiling[33];
-};
-
-static void rig_open(struct rig *rig, const char *mode)
-{
-	test_broker_start(&rig->broker, NULL);
-	broker_client_open(&rig->client, &rig->broker);
-	broker_client_ceiling(&rig->client, &rig->broker, mode, false, rig->ceiling);
-}
-
-static void rig_close(struct rig *rig)
-{
-	broker_client_close(&rig->client);
-	assert_int_equal(test_broker_stop(&rig->broker), 0);
-}
-
-static int run(struct rig *rig, const char *const *argv, char *text, size_t size)
-{
-	struct broker_command command;
-
-	if (!broker_command_start(&command, &rig->client, rig->ceiling, argv))
-		fail_msg("start %s: %s", argv[0], rig->client.err.text);
-	return broker_command_finish(&command, &rig->client, text, size);
-}
-
-static void kill_signal_to_child(struct rig *rig, const struct broker_command *command, int signal)
-{
-	json_decref(
-		broker_must(&rig->client, "child/kill",
-			    json_pack("{s:s, s:i}", "child", command->child, "signal", signal)));
-}
+#include "tests/support/leak.h"
 
 /* Whatever one peer does wrong ends that peer, and the broker serves the others. */
 static void a_violation_ends_the_peer_and_nobody_else(void **state)
@@ -75,10 +34,10 @@ static void a_violation_ends_the_peer_and_nobody_else(void **state)
 		"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}",
 		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"hello\",\"x\":1}",
 	};
-	struct rig rig;
+	struct broker_rig rig;
 
 	(void)state;
-	rig_open(&rig, "read-only");
+	broker_rig_open(&rig, "read-only");
 	for (size_t i = 0; i < ARRAY_LEN(garbage); i++) {
 		struct broker_client bad;
 
@@ -89,18 +48,18 @@ static void a_violation_ends_the_peer_and_nobody_else(void **state)
 			fail_msg("'%s': lives on", garbage[i]);
 		broker_client_close(&bad);
 	}
-	assert_int_equal(run(&rig, SH("exit 4"), NULL, 0), 4);
-	rig_close(&rig);
+	assert_int_equal(broker_rig_run(&rig, SH("exit 4"), NULL, 0), 4);
+	broker_rig_close(&rig);
 }
 
 static void too_large_a_packet_ends_the_peer(void **state)
 {
-	struct rig rig;
+	struct broker_rig rig;
 	struct broker_client bad;
 	static char large[BROKER_PACKET_MAX + 1];
 
 	(void)state;
-	rig_open(&rig, "read-only");
+	broker_rig_open(&rig, "read-only");
 	memset(large, ' ', sizeof large);
 	large[0] = '{';
 	large[1] = '}';
@@ -108,16 +67,16 @@ static void too_large_a_packet_ends_the_peer(void **state)
 	assert_int_equal(send(bad.sock, large, sizeof large, 0), sizeof large);
 	assert_true(broker_client_ended(&bad));
 	broker_client_close(&bad);
-	rig_close(&rig);
+	broker_rig_close(&rig);
 }
 
 static void so_many_connections_are_served_at_once(void **state)
 {
-	struct rig rig;
+	struct broker_rig rig;
 	struct broker_client clients[BROKER_PEERS_MAX];
 
 	(void)state;
-	rig_open(&rig, "read-only");
+	broker_rig_open(&rig, "read-only");
 	for (size_t i = 1; i < BROKER_PEERS_MAX; i++)
 		broker_client_open(&clients[i], &rig.broker);
 	broker_client_connect(&clients[0], rig.broker.runtime, "broker.sock");
@@ -137,18 +96,18 @@ static void so_many_connections_are_served_at_once(void **state)
 	broker_client_close(&clients[0]);
 	for (size_t i = 2; i < BROKER_PEERS_MAX; i++)
 		broker_client_close(&clients[i]);
-	rig_close(&rig);
+	broker_rig_close(&rig);
 }
 
 static void so_many_commands_run_at_once(void **state)
 {
-	struct rig rig;
+	struct broker_rig rig;
 	struct broker_command commands[BROKER_CHILDREN_MAX];
 	struct broker_command more;
 	size_t i;
 
 	(void)state;
-	rig_open(&rig, "danger-full-access");
+	broker_rig_open(&rig, "danger-full-access");
 	for (i = 0; i < BROKER_CHILDREN_MAX; i++) {
 		if (!broker_command_start(&commands[i], &rig.client, rig.ceiling,
 					  (const char *const[]){ "sleep", "1000", NULL }))
@@ -156,23 +115,23 @@ static void so_many_commands_run_at_once(void **state)
 	}
 	assert_false(broker_command_start(&more, &rig.client, rig.ceiling, SH("exit 0")));
 	assert_int_equal(rig.client.err.code, ERR_LIMIT);
-	kill_signal_to_child(&rig, &commands[0], SIGKILL);
+	broker_rig_kill(&rig, &commands[0], SIGKILL);
 	assert_int_equal(broker_command_finish(&commands[0], &rig.client, NULL, 0), 128 + SIGKILL);
 	assert_true(broker_command_start(&more, &rig.client, rig.ceiling, SH("exit 6")));
 	assert_int_equal(broker_command_finish(&more, &rig.client, NULL, 0), 6);
 	for (i = 1; i < BROKER_CHILDREN_MAX; i++)
 		fd_close(&commands[i].out);
-	rig_close(&rig);
+	broker_rig_close(&rig);
 }
 
 /* Its answers stay in the broker, and nobody waits for it. */
 static void a_peer_that_never_reads_slows_nobody(void **state)
 {
-	struct rig rig;
+	struct broker_rig rig;
 	struct broker_client deaf;
 
 	(void)state;
-	rig_open(&rig, "read-only");
+	broker_rig_open(&rig, "read-only");
 	broker_client_open(&deaf, &rig.broker);
 	assert_int_equal(fd_set_nonblock(deaf.sock, &deaf.err), 0);
 	for (;;) { /* until the broker reads it no more */
@@ -185,14 +144,14 @@ static void a_peer_that_never_reads_slows_nobody(void **state)
 		}
 	}
 	for (int i = 0; i < 20; i++)
-		assert_int_equal(run(&rig, SH("exit 4"), NULL, 0), 4);
+		assert_int_equal(broker_rig_run(&rig, SH("exit 4"), NULL, 0), 4);
 	broker_client_close(&deaf);
-	rig_close(&rig);
+	broker_rig_close(&rig);
 }
 
 static void many_starts_in_flight_are_all_answered(void **state)
 {
-	struct rig rig;
+	struct broker_rig rig;
 	struct err err = { 0 };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int ends[2];
@@ -200,7 +159,7 @@ static void many_starts_in_flight_are_all_answered(void **state)
 	int64_t last = 0;
 
 	(void)state;
-	rig_open(&rig, "read-only");
+	broker_rig_open(&rig, "read-only");
 	assert_int_equal(fd_pipe(ends, &err), 0);
 	for (int i = 0; i < 100; i++)
 		last = broker_client_ask(
@@ -217,52 +176,35 @@ static void many_starts_in_flight_are_all_answered(void **state)
 	assert_int_equal(read(ends[0], rest, sizeof rest), 0);
 	fd_close(&ends[0]);
 	fd_close(&null);
-	rig_close(&rig);
+	broker_rig_close(&rig);
 }
 
 static void a_second_broker_of_the_same_folder_is_refused(void **state)
 {
-	struct rig rig;
-	char program[1024];
-	char text[1024] = "";
-	int ends[2];
-	struct err err = { 0 };
-	int status = 0;
-	pid_t pid;
+	struct broker_rig rig;
+	struct test_broker second;
+	char why[4096];
 
 	(void)state;
-	rig_open(&rig, "read-only");
-	assert_int_equal(fd_pipe(ends, &err), 0);
-	(void)snprintf(program, sizeof program, "%s/agent-broker", getenv("AGENT_TEST_LIBEXEC"));
-	pid = fork();
-	if (pid == 0) {
-		(void)dup2(ends[1], 2);
-		(void)execl(program, program, "--runtime", rig.broker.runtime, "--state",
-			    rig.broker.state, "--config", rig.broker.config, "--agentd", "/x",
-			    NULL);
-		_exit(127);
-	}
-	fd_close(&ends[1]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(WEXITSTATUS(status), 1);
-	assert_true(read(ends[0], text, sizeof text - 1) > 0);
-	assert_non_null(strstr(text, "another broker serves"));
-	fd_close(&ends[0]);
-	assert_int_equal(run(&rig, SH("exit 4"), NULL, 0), 4);
-	rig_close(&rig);
+	broker_rig_open(&rig, "read-only");
+	second = rig.broker;
+	assert_false(test_broker_start_with(&second, NULL, NULL, why));
+	assert_non_null(strstr(why, "another process serves"));
+	assert_int_equal(broker_rig_run(&rig, SH("exit 4"), NULL, 0), 4);
+	broker_rig_close(&rig);
 }
 
 /* While there is a connection it serves, however long nothing is said; then its time begins. */
 static void a_broker_that_serves_nobody_ends(void **state)
 {
-	struct rig rig;
+	struct broker_rig rig;
 	int status = -1;
 
 	(void)state;
 	test_broker_start_idle(&rig.broker, NULL, "1000");
 	broker_client_open(&rig.client, &rig.broker);
 	broker_client_ceiling(&rig.client, &rig.broker, "read-only", false, rig.ceiling);
-	assert_int_equal(run(&rig, SH("sleep 1.5; exit 4"), NULL, 0), 4);
+	assert_int_equal(broker_rig_run(&rig, SH("sleep 1.5; exit 4"), NULL, 0), 4);
 	assert_false(test_broker_logged(&rig.broker, "broker_idle"));
 	broker_client_close(&rig.client);
 	assert_int_equal(waitpid(rig.broker.pid, &status, 0), rig.broker.pid);
@@ -273,44 +215,28 @@ static void a_broker_that_serves_nobody_ends(void **state)
 static void an_unsafe_folder_is_refused_with_the_mend(void **state)
 {
 	struct test_broker broker;
-	struct buf text SCOPED(buf_deinit) = BUF_INIT(65536);
-	struct err err = { 0 };
-	char program[1024];
-	int ends[2];
-	pid_t pid;
+	char why[4096];
 
 	(void)state;
 	test_broker_start(&broker, NULL);
 	assert_int_equal(test_broker_stop(&broker), 0);
 	assert_int_equal(chmod(broker.state, 0770), 0);
-	assert_int_equal(fd_pipe(ends, &err), 0);
-	(void)snprintf(program, sizeof program, "%s/agent-broker", getenv("AGENT_TEST_LIBEXEC"));
-	pid = fork();
-	if (pid == 0) {
-		(void)dup2(ends[1], 2);
-		(void)execl(program, program, "--runtime", broker.runtime, "--state", broker.state,
-			    "--config", broker.config, "--agentd", "/x", NULL);
-		_exit(127);
-	}
-	fd_close(&ends[1]);
-	assert_int_equal(buf_read_fd(&text, ends[0], &err), 0);
-	assert_non_null(strstr(text.data, "chmod go-w"));
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	fd_close(&ends[0]);
+	assert_false(test_broker_start_with(&broker, NULL, NULL, why));
+	assert_non_null(strstr(why, "chmod go-w"));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FIXTURE_TEST(a_violation_ends_the_peer_and_nobody_else),
-		FIXTURE_TEST(too_large_a_packet_ends_the_peer),
-		FIXTURE_TEST(so_many_connections_are_served_at_once),
-		FIXTURE_TEST(so_many_commands_run_at_once),
-		FIXTURE_TEST(a_peer_that_never_reads_slows_nobody),
-		FIXTURE_TEST(many_starts_in_flight_are_all_answered),
-		FIXTURE_TEST(a_second_broker_of_the_same_folder_is_refused),
-		FIXTURE_TEST(a_broker_that_serves_nobody_ends),
-		FIXTURE_TEST(an_unsafe_folder_is_refused_with_the_mend),
+		LEAK_TEST(a_violation_ends_the_peer_and_nobody_else),
+		LEAK_TEST(too_large_a_packet_ends_the_peer),
+		LEAK_TEST(so_many_connections_are_served_at_once),
+		LEAK_TEST(so_many_commands_run_at_once),
+		LEAK_TEST(a_peer_that_never_reads_slows_nobody),
+		LEAK_TEST(many_starts_in_flight_are_all_answered),
+		LEAK_TEST(a_second_broker_of_the_same_folder_is_refused),
+		LEAK_TEST(a_broker_that_serves_nobody_ends),
+		LEAK_TEST(an_unsafe_folder_is_refused_with_the_mend),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,6 +41,7 @@ static void every_command_has_a_help_page(void **state)
 		{ { "daemon", "--help" }, 0, "start | stop | status" },
 		{ { "doctor", "--help" }, 0, "Usage: agent doctor" },
 		{ { "demo", "--help" }, 0, "no account" },
+		{ { "audit", "--help" }, 0, "verify [FILE]" },
 		{ { "--version" }, 0, "agent " AGENT_VERSION },
 	};
 	struct command_home home;
@@ -209,6 +210,35 @@ static void doctor_names_what_it_tried(void **state)
 	command_home_stop(&home);
 }
 
+static void audit_says_whether_the_chain_is_unbroken(void **state)
+{
+	static const char record[] = "{\"seq\":1,\"prev\":\"0\",\"event\":\"start\"}\n";
+	struct command_home home;
+	struct command got SCOPED(command_deinit) = { 0 };
+	struct command broken SCOPED(command_deinit) = { 0 };
+	struct command wrong SCOPED(command_deinit) = { 0 };
+	char path[1024];
+
+	(void)state;
+	command_home_make(&home, NULL, true);
+	command_run(&got, &home, COMMAND_WORDS("daemon", "start"), NULL);
+	command_home_stop(&home);
+	command_deinit(&got);
+	command_run(&got, &home, COMMAND_WORDS("audit", "verify"), NULL);
+	if (got.status != 0 || !strstr(buf_str(&got.text), "records 1 to "))
+		fail_msg("%d %s%s", got.status, buf_str(&got.text), buf_str(&got.notes));
+	command_deinit(&got);
+	(void)snprintf(path, sizeof path, "%s", fixture_file("twice", record, sizeof record - 1));
+	command_run(&got, &home, COMMAND_WORDS("audit", "verify", path), NULL);
+	assert_int_equal(got.status, 0);
+	(void)fixture_file("twice", record, sizeof record - 2);
+	command_run(&broken, &home, COMMAND_WORDS("audit", "verify", path), NULL);
+	assert_int_equal(broken.status, 1);
+	assert_non_null(strstr(buf_str(&broken.notes), "line 1: not a whole record"));
+	command_run(&wrong, &home, COMMAND_WORDS("audit"), NULL);
+	assert_int_equal(wrong.status, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +251,7 @@ int main(void)
 		COMMAND_TEST(broker_and_daemon_start_on_demand_and_stop),
 		COMMAND_TEST(two_that_start_at_once_share_one_broker),
 		COMMAND_TEST(doctor_names_what_it_tried),
+		COMMAND_TEST(audit_says_whether_the_chain_is_unbroken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

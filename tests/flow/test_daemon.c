@@ -74,6 +74,88 @@ static void a_command_runs_inside_the_sandbox_and_nowhere_else(void **state)
 	rig_stop(&rig);
 }
 
+/* The denials of the call whose end is the next update of that kind; the caller's. */
+static json_t *denials_of_next_end(struct rig_agent *agent)
+{
+	json_auto_t *update = rig_wait_update(agent, "tool_call_update");
+
+	while (!json_object_get(update, "rawOutput")) {
+		json_decref(update);
+		update = rig_wait_update(agent, "tool_call_update");
+	}
+	return json_incref(json_object_get(
+		json_object_get(json_object_get(update, "_meta"), "agentd"), "denials"));
+}
+
+static void what_was_refused_stays_with_its_call(void **state)
+{
+	static const char script[] =
+		"[{\"calls\": [{\"name\": \"exec_command\", \"call_id\": \"c1\","
+		" \"arguments\": {\"cmd\": \"mkdir .git\"}}]},"
+		" {\"calls\": [{\"name\": \"exec_command\", \"call_id\": \"c2\","
+		" \"arguments\": {\"cmd\": \"mkdir .git || true\"}}]}, {\"message\": \"done\"}]";
+	struct rig rig;
+	struct rig_agent agent;
+	struct rig_agent late;
+	char session[RIG_ID_SIZE];
+	json_auto_t *first = NULL;
+	json_auto_t *again = NULL;
+	json_auto_t *none = NULL;
+
+	(void)state;
+	rig_start(&rig, script, "");
+	rig_agent_open(&agent, &rig, "test");
+	rig_session(&rig, &agent, "workspace-write", NULL, session);
+	rig_expect_stop(&agent, rig_prompt(&agent, session, "go"), "end_turn");
+	rig_expect_output(&rig, 1, "c1", "\nDenied by the sandbox:\n- mkdir");
+	first = denials_of_next_end(&agent);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(first, 0), "rule")),
+			    "protected");
+	none = denials_of_next_end(&agent);
+	assert_null(none); /* it went on, and succeeded */
+	assert_false(rig_exists(&rig, ".git"));
+	rig_agent_close(&agent);
+	rig_kill_daemon(&rig);
+	rig_start_daemon(&rig);
+	rig_agent_open(&late, &rig, "late");
+	json_decref(rig_call(&late, "session/load",
+			     json_pack("{s:s, s:s, s:[]}", "sessionId", session, "cwd",
+				       rig.broker.work, "mcpServers")));
+	again = denials_of_next_end(&late);
+	assert_true(json_equal(first, again));
+	rig_agent_close(&late);
+	rig_stop(&rig);
+}
+
+static void what_holds_is_told_to_whoever_joins(void **state)
+{
+	struct rig rig;
+	struct rig_agent agent;
+	struct rig_agent late;
+	char session[RIG_ID_SIZE];
+	json_t *result;
+	json_t *policy;
+
+	(void)state;
+	rig_start(&rig, "[]", "");
+	rig_agent_open(&agent, &rig, "test");
+	rig_session(&rig, &agent, "workspace-write", NULL, session);
+	rig_agent_open(&late, &rig, "late");
+	result = rig_call(&late, "_agentd/session/attach",
+			  rig_attach_params(session, "observer", "none"));
+	policy = json_object_get(json_object_get(json_object_get(result, "_meta"), "agentd"),
+				 "policy");
+	assert_true(json_array_size(json_object_get(policy, "layers")) > 0);
+	assert_true(json_is_array(json_object_get(policy, "missing")));
+	assert_true(json_is_array(json_object_get(policy, "limits")));
+	assert_true(json_array_size(json_object_get(
+			    json_array_get(json_object_get(policy, "roots"), 0), "protected")) > 0);
+	json_decref(result);
+	rig_agent_close(&late);
+	rig_agent_close(&agent);
+	rig_stop(&rig);
+}
+
 static void calls_of_one_answer_run_at_the_same_time(void **state)
 {
 	/* Each waits for what the other one makes, so one after the other would never end. */
@@ -547,6 +629,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(a_prompt_is_streamed_and_answered),
 		FIXTURE_TEST(a_command_runs_inside_the_sandbox_and_nowhere_else),
+		FIXTURE_TEST(what_was_refused_stays_with_its_call),
+		FIXTURE_TEST(what_holds_is_told_to_whoever_joins),
 		FIXTURE_TEST(calls_of_one_answer_run_at_the_same_time),
 		FIXTURE_TEST(outputs_are_sent_in_the_order_of_their_calls),
 		FIXTURE_TEST(a_patch_is_applied_and_shown),

@@ -143,6 +143,123 @@ static void the_events_are_those_that_the_sdk_reads(void **state)
 	stage_clear(&stage);
 }
 
+/* The output of a call as the model has read it. */
+static void expect_output(const struct stage *stage, const char *call, const char *part)
+{
+	json_auto_t *log = fake_model_log(&stage->model);
+	size_t i;
+	json_t *request;
+
+	json_array_foreach(log, i, request) {
+		json_t *input = json_object_get(json_object_get(request, "body"), "input");
+		size_t k;
+		json_t *item;
+
+		json_array_foreach(input, k, item) {
+			const char *output = json_string_value(json_object_get(item, "output"));
+
+			if (!output ||
+			    !str_eq(json_string_value(json_object_get(item, "call_id")), call))
+				continue;
+			if (!strstr(output, part))
+				fail_msg("%s: %s", part, output);
+			return;
+		}
+	}
+	fail_msg("no output of %s", call);
+}
+
+static bool has_rule(json_t *item, const char *rule)
+{
+	size_t i;
+	json_t *denial;
+
+	json_array_foreach(json_object_get(item, "denials"), i, denial) {
+		if (str_eq(json_string_value(json_object_get(denial, "rule")), rule))
+			return true;
+	}
+	return false;
+}
+
+static void what_the_sandbox_refused_is_told_to_model_script_and_person(void **state)
+{
+	struct stage stage;
+	struct command got SCOPED(command_deinit);
+	struct command plain SCOPED(command_deinit);
+	json_auto_t *events = NULL;
+
+	(void)state;
+	stage_make(&stage, work_script, true);
+	exec(&got, &stage, COMMAND_WORDS("exec", "--json", "-s", "workspace-write", "work"), NULL);
+	assert_int_equal(got.status, 0);
+	events = events_of(&got);
+	if (!has_rule(item_at(events, 4), "outside") || !has_rule(item_at(events, 4), "protected"))
+		fail_msg("%s", buf_str(&got.text));
+	expect_output(&stage, "c1", "\nDenied by the sandbox:\n- ");
+	exec(&plain, &stage, COMMAND_WORDS("exec", "-s", "workspace-write", "work"), NULL);
+	assert_int_equal(plain.status, 0);
+	assert_non_null(strstr(buf_str(&plain.notes), "  denied: "));
+	stage_clear(&stage);
+}
+
+static void the_model_is_told_that_it_may_commit(void **state)
+{
+	struct stage stage;
+	char path[700];
+
+	(void)state;
+	stage_make(&stage, "[{\"message\": \"Done.\", \"times\": 0}]", true);
+	(void)snprintf(path, sizeof path, "%s/.git/hooks", stage.home.work);
+	assert_int_equal(mkdir(path, 0700), 0);
+	(void)fixture_file("t/place/.git/config", "", 0);
+	for (int allow = 0; allow < 2; allow++) {
+		struct command got SCOPED(command_deinit);
+		json_auto_t *log = NULL;
+		char *body SCOPED(str_free) = NULL;
+
+		exec(&got, &stage,
+		     COMMAND_WORDS("exec", "-s", "workspace-write", "-c",
+				   allow ? "sandbox_workspace_write.allow_git_commit=true"
+					 : "sandbox_workspace_write.allow_git_commit=false",
+				   "x"),
+		     NULL);
+		assert_int_equal(got.status, 0);
+		log = fake_model_log(&stage.model);
+		body = json_dumps(json_array_get(log, (size_t)allow), JSON_COMPACT);
+		assert_non_null(body);
+		assert_int_equal(strstr(body, "`git commit` works") != NULL, allow);
+	}
+	stage_clear(&stage);
+}
+
+/* A profile that sets PATH anew, as /etc/profile does. */
+static void a_script_in_a_login_shell_finds_apply_patch(void **state)
+{
+	static const char profile[] = "PATH=/usr/bin:/bin\n";
+	struct stage stage;
+	struct command got SCOPED(command_deinit);
+	char path[700];
+
+	(void)state;
+	stage_make(&stage,
+		   "[{\"after_outputs\": 0, \"calls\": [{\"name\": \"exec_command\", "
+		   "\"call_id\": \"c1\", \"arguments\": {\"shell\": \"/bin/bash\", \"cmd\": "
+		   "\"set -e\\nmkdir sub\\ncd sub\\napply_patch <<'EOF'\\n*** Begin Patch\\n"
+		   "*** Add File: made\\n+one\\n*** End Patch\\nEOF\\nfor f in made; do\\n"
+		   "applypatch \\\"*** Begin Patch\\n*** Update File: $f\\n@@\\n-one\\n+two\\n"
+		   "*** End Patch\\\"\\ndone\\ncat made\\necho end of $PATH\"}}]},"
+		   "{\"message\": \"Done.\"}]",
+		   true);
+	(void)fixture_file("t/.bash_profile", profile, strlen(profile));
+	exec(&got, &stage, COMMAND_WORDS("exec", "-s", "workspace-write", "go"), NULL);
+	assert_int_equal(got.status, 0);
+	expect_output(&stage, "c1", "Process exited with code 0\n");
+	expect_output(&stage, "c1", "two\nend of /usr/bin:/bin\n");
+	(void)snprintf(path, sizeof path, "%s/sub/made", stage.home.work);
+	assert_int_equal(access(path, F_OK), 0);
+	stage_clear(&stage);
+}
+
 static void a_thread_is_taken_up_by_its_id_and_by_last(void **state)
 {
 	struct stage stage;
@@ -392,6 +509,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		COMMAND_TEST(the_events_are_those_that_the_sdk_reads),
+		COMMAND_TEST(what_the_sandbox_refused_is_told_to_model_script_and_person),
+		COMMAND_TEST(the_model_is_told_that_it_may_commit),
+		COMMAND_TEST(a_script_in_a_login_shell_finds_apply_patch),
 		COMMAND_TEST(a_thread_is_taken_up_by_its_id_and_by_last),
 		COMMAND_TEST(people_get_the_answer_alone_on_standard_output),
 		COMMAND_TEST(standard_input_is_read_only_when_it_is_the_prompt),

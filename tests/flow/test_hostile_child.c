@@ -16,6 +16,7 @@
 
 #include "tests/support/broker_client.h"
 #include "tests/support/fixture.h"
+#include "tests/support/leak.h"
 
 #define TEXT_MAX 8192
 #define PATH_SIZE 700
@@ -171,7 +172,8 @@ static void say_go(const char *fifo)
 
 /*
  * Without a sandbox it has the person's rights, and can kill what supervises it. That is reported
- * as its end; what it leaves behind is the broker's by adoption, and still no client.
+ * as its end; what it leaves behind is the broker's by adoption, and still no client. It waits for
+ * its go with an end, so that it does not outlive a test that is killed.
  */
 static void killing_the_supervisor_makes_no_client(void **state)
 {
@@ -189,7 +191,8 @@ static void killing_the_supervisor_makes_no_client(void **state)
 	assert_int_equal(mkfifo(fifo, 0600), 0);
 	(void)snprintf(script, sizeof script,
 		       "read go <fifo;"
-		       "(setsid sh -c 'trap \"\" TERM HUP; read go <fifo; exec %s direct %s' &);"
+		       "(setsid sh -c 'trap \"\" TERM HUP;"
+		       " timeout -s KILL 30 head -n 1 fifo >/dev/null && exec %s direct %s' &);"
 		       "kill -9 $PPID; exit 0",
 		       rig.program, rig.broker_sock);
 	broker_client_ceiling(&rig.client, &rig.broker, "danger-full-access", false, ceiling);
@@ -208,10 +211,10 @@ static void killing_the_supervisor_makes_no_client(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FIXTURE_TEST(a_sandboxed_command_sees_no_socket_of_ours),
-		FIXTURE_TEST(a_command_that_reaches_a_socket_is_refused),
-		FIXTURE_TEST(a_command_inherits_three_descriptors),
-		FIXTURE_TEST(killing_the_supervisor_makes_no_client),
+		LEAK_TEST(a_sandboxed_command_sees_no_socket_of_ours),
+		LEAK_TEST(a_command_that_reaches_a_socket_is_refused),
+		LEAK_TEST(a_command_inherits_three_descriptors),
+		LEAK_TEST(killing_the_supervisor_makes_no_client),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

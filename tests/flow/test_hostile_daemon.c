@@ -19,6 +19,7 @@
 
 #include "tests/support/broker_client.h"
 #include "tests/support/fixture.h"
+#include "tests/support/leak.h"
 
 #define NOBODY "00000000000000000000000000000000"
 #define TEXT_MAX 4096
@@ -587,22 +588,22 @@ static void a_stop_ends_it_and_says_so(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FIXTURE_TEST(it_cannot_do_what_clients_do),
-		FIXTURE_TEST(it_cannot_use_a_ceiling_that_is_not_its_own),
-		FIXTURE_TEST(it_cannot_end_a_clients_command),
-		FIXTURE_TEST(its_commands_stay_inside_the_ceiling),
-		FIXTURE_TEST(it_cannot_set_what_makes_programs_load_code),
-		FIXTURE_TEST(what_was_shown_is_what_runs_once),
-		FIXTURE_TEST(denied_and_withdrawn_do_not_run),
-		FIXTURE_TEST(a_session_decision_covers_the_same_command_alone),
-		FIXTURE_TEST(stored_input_cannot_be_changed_behind_the_persons_back),
-		FIXTURE_TEST(a_closed_ceiling_takes_its_grants_along),
-		FIXTURE_TEST(its_lock_holds),
-		FIXTURE_TEST(it_cannot_write_the_workspace_or_the_settings),
-		FIXTURE_TEST(without_its_lock_it_is_still_no_client),
-		FIXTURE_TEST(a_violation_ends_it_with_all_it_had),
-		FIXTURE_TEST(when_it_is_killed_its_commands_go_and_it_can_be_started_again),
-		FIXTURE_TEST(a_stop_ends_it_and_says_so),
+		LEAK_TEST(it_cannot_do_what_clients_do),
+		LEAK_TEST(it_cannot_use_a_ceiling_that_is_not_its_own),
+		LEAK_TEST(it_cannot_end_a_clients_command),
+		LEAK_TEST(its_commands_stay_inside_the_ceiling),
+		LEAK_TEST(it_cannot_set_what_makes_programs_load_code),
+		LEAK_TEST(what_was_shown_is_what_runs_once),
+		LEAK_TEST(denied_and_withdrawn_do_not_run),
+		LEAK_TEST(a_session_decision_covers_the_same_command_alone),
+		LEAK_TEST(stored_input_cannot_be_changed_behind_the_persons_back),
+		LEAK_TEST(a_closed_ceiling_takes_its_grants_along),
+		LEAK_TEST(its_lock_holds),
+		LEAK_TEST(it_cannot_write_the_workspace_or_the_settings),
+		LEAK_TEST(without_its_lock_it_is_still_no_client),
+		LEAK_TEST(a_violation_ends_it_with_all_it_had),
+		LEAK_TEST(when_it_is_killed_its_commands_go_and_it_can_be_started_again),
+		LEAK_TEST(a_stop_ends_it_and_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

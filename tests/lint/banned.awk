@@ -9,7 +9,7 @@ function ban(words, except, instead,    list, n, i) {
 }
 
 BEGIN {
-	starts = "^broker/(child|zygote|daemon_start)\\.c$|^client/spawn\\.c$|^tests/"
+	starts = "^broker/(child|zygote)\\.c$|^proto/wire/(helper|program)\\.c$|^client/spawn\\.c$|^tests/"
 
 	ban("strcpy stpcpy strncpy strcat strncat", "", "str_copy, str_dup or struct buf")
 	ban("sprintf vsprintf", "", "buf_printf")

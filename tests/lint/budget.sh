@@ -23,9 +23,12 @@ c_files broker | check "broker/" 3500
 
 # The half that makes sandboxes needs the privilege. The front, which reads JSON and believes nobody, needs none and
 # reaches it through sandbox.h alone; in system mode it is a process of its own.
-front='^broker/(broker|ceiling|daemon_start|grant|peer|reap|serve|serve_calls|spec)\.[ch]$'
+front='^broker/(broker|ceiling|daemon_start|grant|limits|record|serve_calls|spec)\.[ch]$'
 c_files broker | grep -vE "$front" | check "broker/, what runs with privilege" 2500
 
-# The broker speaks in packets, and to programs: it links neither frame.c nor near.c.
-c_files proto/base proto/wire | grep -vE "^proto/(wire/frame\.[ch]|base/near\.c)$" | check "proto/base and proto/wire, which the broker links" 1500
+# What these parts are made of and what others may use too, lies in proto/sys; it runs where they run.
+c_files broker proto/sys | grep -vE "$front" | check "broker/ and proto/sys, what runs with privilege" 4700
+
+# The broker speaks in packets, and only writes its log: it links neither of these two.
+c_files proto/base proto/wire | grep -vE "^proto/wire/(frame\.[ch]|audit_verify\.c)$" | check "proto/base and proto/wire, which the broker links" 3900
 finish

@@ -18,21 +18,24 @@ BEGIN {
 	#   files                                    may include, quoted                  never, in angle brackets
 	row("^proto/base/",                          "^proto/base/",                      "^(jansson|uv|curl/|ini)")
 	row("^proto/wire/",                          "^proto/(base|wire)/",               "^(uv|curl/|ini)")
+	row("^proto/sys/",                           "^proto/(base|sys|wire)/",           "^(jansson|uv|curl/|ini)")
 	row("^proto/conf/",                          "^proto/(base|conf)/",               "^(uv|curl/)")
 	row("^proto/gen/",                           "^proto/(base|gen)/",                "^(uv|curl/|ini)")
-	row("^broker/",                              "^(broker|proto/(base|wire))/", "^(uv|curl/|ini)")
+	row("^broker/",                              "^(broker|proto/(base|sys|wire))/", "^(uv|curl/|ini)")
 	row("^client/",                              "^(client|proto/(base|wire|conf))/", "^(curl/)")
 	row("^agentd/policy/",                       "^(proto/base|agentd/policy)/",      "^(jansson|uv|curl/|ini)")
 	row("^agentd/(.*_uv|daemon|main)\\.[ch]$",   "^(agentd|proto/(base|wire|conf))/", "")
 	row("^agentd/tool/(patch|apply_patch_main)", "^(proto/base/|agentd/tool/(patch|diff|lossy))", "^(jansson|uv|curl/|ini)")
-	row("^agentd/",                              "^(agentd|proto/(base|wire|conf))/", "^(uv|curl/)")
+	row("^agentd/",                              "^(agentd|proto/(base|sys|wire|conf))/", "^(uv|curl/)")
 	row("^tests/",                               ".",                                 "")
 
 	only("^uv[./]",              "^agentd/(.*_uv|daemon|main)\\.c$|^client/|^tests/")
 	only("^curl/",               "^agentd/model/http_uv\\.c$|^tests/(flow|bench|support)/")
 	only("^ini\\.h$",            "^(proto/conf|agentd/config)/")
-	only("seccomp\\.h$",         "^broker/|^agentd/lockdown|^tests/")
-	only("^cap-ng\\.h$",         "^broker/|^agentd/lockdown|^tests/")
+	only("seccomp\\.h$",         "^proto/sys/|^broker/|^tests/")
+	only("^seccomp\\.h$",        "^proto/sys/|^tests/")
+	only("^cap-ng\\.h$",         "^proto/sys/|^broker/|^agentd/lockdown|^tests/")
+	only("^sha2\\.h$",           "^proto/wire/digest\\.[ch]$")
 	only("^(cmocka|openssl/)",   "^tests/")
 }
 

@@ -9,5 +9,6 @@ look() {
 }
 
 look "unfinished" -wE 'T[O]DO|FIX[M]E|X[X]X|HA[C]K'
-look "a path of one machine" -E '/(work|farm|root)/|\.\./shared'
+# At the beginning of a path, and not behind a variable or within /proc.
+look "a path of one machine" -E '(^|[^][:alnum:]_.@}])/(work|farm|root)/|\.\./shared'
 finish

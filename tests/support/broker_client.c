@@ -1,8 +1,11 @@
 #include "tests/support/broker_client.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +30,22 @@
 
 #define OUTPUT_MAX 16777216
 
+void test_act_as(const char *name)
+{
+	const struct passwd *user = getpwnam(name ? name : "root");
+	uid_t saved = 1;
+	uid_t uid;
+
+	assert_int_equal(getresuid(&uid, &uid, &saved), 0);
+	if (!user || saved != 0)
+		fail_msg("system mode is for root, and needs the user '%s'", name);
+	assert_int_equal(setresuid(0, 0, 0), 0);
+	assert_int_equal(setresgid(user->pw_gid, user->pw_gid, 0), 0);
+	assert_int_equal(initgroups(user->pw_name, user->pw_gid), 0);
+	assert_int_equal(setresuid(user->pw_uid, user->pw_uid, 0), 0);
+	assert_int_equal(prctl(PR_SET_DUMPABLE, 1), 0); /* so that /proc/self stays ours */
+}
+
 static void path_of_program(const char *variable, const char *name, char *out, size_t size)
 {
 	const char *folder = getenv(variable);
@@ -43,11 +62,16 @@ static void make_folder(char *out, size_t size, const char *home, const char *na
 		fail_msg("mkdir %s: %s", out, strerrorname_np(errno));
 }
 
-static void make_folders(struct test_broker *broker)
+void test_broker_folders(struct test_broker *broker)
 {
 	static unsigned number;
 	char log_folder[640];
 
+	if (broker->user) { /* the folder of all may be another user's */
+		test_act_as(NULL);
+		assert_int_equal(chmod(fixture_dir(), 01777), 0);
+		test_act_as(broker->user);
+	}
 	(void)snprintf(broker->home, sizeof broker->home, "%s/b%u", fixture_dir(), number++);
 	if (mkdir(broker->home, 0700) < 0)
 		fail_msg("mkdir %s: %s", broker->home, strerrorname_np(errno));
@@ -61,8 +85,15 @@ static void make_folders(struct test_broker *broker)
 
 /* In the forked child. */
 static _Noreturn void become_broker(const struct test_broker *broker, const char *program,
-				    const char *agentd, const char *idle_ms, int ready_fd)
+				    const char *agentd, const char *const *options, int ready_fd)
 {
+	const char *argv[32] = {
+		program,        "--runtime",   broker->runtime,
+		"--state",      broker->state, "--config",
+		broker->config, "--agentd",    agentd ? agentd : "/nonexistent/agentd",
+		"--ready-fd"
+	};
+	size_t argc = 10;
 	char ready[16];
 	int log = open(broker->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	int null = open("/dev/null", O_RDONLY);
@@ -73,9 +104,15 @@ static _Noreturn void become_broker(const struct test_broker *broker, const char
 	(void)dup2(log, 1);
 	(void)dup2(log, 2);
 	(void)fcntl(ready_fd, F_SETFD, 0);
-	(void)execl(program, program, "--runtime", broker->runtime, "--state", broker->state,
-		    "--config", broker->config, "--agentd", agentd ? agentd : "/nonexistent/agentd",
-		    "--ready-fd", ready, idle_ms ? "--idle-ms" : NULL, idle_ms, NULL);
+	argv[argc++] = ready;
+	if (broker->user) {
+		test_act_as(NULL);
+		argv[argc++] = "--user";
+		argv[argc++] = broker->user;
+	}
+	while (options && *options && argc + 1 < ARRAY_LEN(argv))
+		argv[argc++] = *options++;
+	(void)execv(program, (char *const *)(uintptr_t)argv);
 	_exit(127);
 }
 
@@ -86,22 +123,41 @@ void test_broker_start(struct test_broker *broker, const char *agentd)
 
 void test_broker_start_idle(struct test_broker *broker, const char *agentd, const char *idle_ms)
 {
+	const char *const options[] = { idle_ms ? "--idle-ms" : NULL, idle_ms, NULL };
+	char why[4096];
+
+	broker->home[0] = '\0';
+	broker->user = getenv("AGENT_TEST_SYSTEM");
+	if (!test_broker_start_with(broker, agentd, options, why))
+		fail_msg("the broker is not ready: '%s'", why);
+}
+
+bool test_broker_start_with(struct test_broker *broker, const char *agentd,
+			    const char *const *options, char *why)
+{
 	struct buf word SCOPED(buf_deinit) = BUF_INIT(4096);
 	struct err err = { 0 };
 	char program[1024];
+	bool is_ready;
 	int ready[2];
 
 	path_of_program("AGENT_TEST_LIBEXEC", "agent-broker", program, sizeof program);
-	make_folders(broker);
+	if (!broker->home[0])
+		test_broker_folders(broker);
 	assert_int_equal(fd_pipe(ready, &err), 0);
 	broker->pid = fork();
 	assert_true(broker->pid >= 0);
 	if (broker->pid == 0)
-		become_broker(broker, program, agentd, idle_ms, ready[1]);
+		become_broker(broker, program, agentd, options, ready[1]);
 	fd_close(&ready[1]);
-	if (buf_read_fd(&word, ready[0], &err) < 0 || strcmp(buf_str(&word), "ok\n") != 0)
-		fail_msg("the broker is not ready: '%s' %s", buf_str(&word), err.text);
+	if (buf_read_fd(&word, ready[0], &err) < 0)
+		fail_msg("the broker says nothing: %s", err.text);
 	fd_close(&ready[0]);
+	(void)snprintf(why, 4096, "%s", buf_str(&word));
+	is_ready = strcmp(why, "ok\n") == 0;
+	if (!is_ready)
+		assert_int_equal(waitpid(broker->pid, NULL, 0), broker->pid);
+	return is_ready;
 }
 
 static void print_log(const struct test_broker *broker)
@@ -119,6 +175,24 @@ bool test_broker_logged(const struct test_broker *broker, const char *text)
 	return buf_read_file(&log, broker->log, NULL) == 0 && strstr(buf_str(&log), text);
 }
 
+/* Apart from the socket of an agentd that could not remove it. */
+static bool is_empty(const char *path)
+{
+	DIR *folder = opendir(path);
+	struct dirent *entry;
+	bool empty = folder != NULL;
+
+	while (folder && (entry = readdir(folder))) {
+		if (entry->d_name[0] != '.' && !str_eq(entry->d_name, "agent.sock")) {
+			print_error("left in %s: %s\n", path, entry->d_name);
+			empty = false;
+		}
+	}
+	if (folder)
+		(void)closedir(folder);
+	return empty;
+}
+
 int test_broker_stop(struct test_broker *broker)
 {
 	int status = 0;
@@ -127,6 +201,8 @@ int test_broker_stop(struct test_broker *broker)
 	assert_int_equal(waitpid(broker->pid, &status, 0), broker->pid);
 	if (status != 0)
 		print_log(broker);
+	else
+		assert_true(is_empty(broker->runtime));
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

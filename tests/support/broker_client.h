@@ -24,12 +24,26 @@ struct test_broker {
 	char runtime[600]; /* sockets */
 	char state[600];
 	char config[600];
-	char log[640]; /* what it and agentd have logged */
+	char log[640];    /* what it and agentd have logged */
+	const char *user; /* in system mode; otherwise NULL */
 };
+
+/*
+ * Root goes on as this user, with all that it starts; NULL: as root again, which its saved uid
+ * allows. A broker of system mode does so when it is started: AGENT_TEST_SYSTEM of the environment
+ * names its user.
+ */
+void test_act_as(const char *user);
 
 /* agentd: the program that daemon/start starts, or NULL. Returns when the broker is ready. */
 void test_broker_start(struct test_broker *broker, const char *agentd);
 void test_broker_start_idle(struct test_broker *broker, const char *agentd, const char *idle_ms);
+
+/* With further options (ended by NULL). Its folders are made unless broker->home is set; returns
+ * whether it is ready, and otherwise, in `why` (4096 bytes), what it said instead. */
+bool test_broker_start_with(struct test_broker *broker, const char *agentd,
+			    const char *const *options, char *why);
+void test_broker_folders(struct test_broker *broker);
 
 /* SIGTERM; returns its exit status. Prints the log when that is not 0. */
 int test_broker_stop(struct test_broker *broker);

@@ -77,7 +77,8 @@ static void run(const struct command_home *home, const char *const *words,
 	char *env[ENVIRONMENT_MAX] = { variable };
 	static char path[4096];
 	static char user_home[700];
-	char *argv[64] = { strdup("agent") };
+	char *argv[64] = { NULL };
+	size_t words_before = 0;
 	size_t count = 1;
 
 	(void)snprintf(variable, sizeof variable, "AGENTD_HOME=%s", home->home);
@@ -87,12 +88,15 @@ static void run(const struct command_home *home, const char *const *words,
 	env[count++] = user_home;
 	for (size_t i = 0; environment && environment[i] && count < ENVIRONMENT_MAX - 1; i++)
 		env[count++] = strdup(environment[i]);
-	for (size_t i = 0; words[i] && i < 62; i++)
-		argv[i + 1] = strdup(words[i]);
+	for (; home->through && home->through[words_before]; words_before++)
+		argv[words_before] = strdup(home->through[words_before]);
+	argv[words_before] = strdup(home->through ? agent_program() : "agent");
+	for (size_t i = 0; words[i] && i < 60 - words_before; i++)
+		argv[words_before + i + 1] = strdup(words[i]);
 	if (chdir(home->work) < 0 || dup2(ends[0], 0) < 0 || dup2(ends[1], 1) < 0 ||
 	    dup2(ends[2], 2) < 0)
 		_exit(99);
-	(void)execve(agent_program(), argv, env);
+	(void)execvpe(home->through ? argv[0] : agent_program(), argv, env);
 	_exit(98);
 }
 

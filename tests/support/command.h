@@ -21,6 +21,8 @@ struct command_home {
 	char top[512];  /* of all the rest */
 	char home[600]; /* AGENTD_HOME */
 	char work[600]; /* an empty folder to work in */
+	const char *const
+		*through; /* words before 'agent', ended by NULL, that lead to it; or NULL */
 };
 
 struct command {

@@ -33,6 +33,8 @@ static struct {
 	struct child *children;
 	bool refuses; /* broker_child_start() fails at once */
 	size_t spawned;
+	const struct broker_denial *denials;
+	size_t denial_count;
 	struct fake_broker_asked asked;
 } broker;
 
@@ -64,8 +66,16 @@ static void on_process_exit(uv_process_t *process, int64_t status, int signal)
 {
 	struct child *child = process->data;
 
+	const struct broker_child_exited exited = {
+		.child = child->name,
+		.code = signal ? 128 + signal : status,
+		.signal = signal,
+		.denials = broker.denials,
+		.denials_count = broker.denial_count,
+	};
+
 	if (child->exited && child->ctx)
-		child->exited(child->ctx, signal ? 128 + signal : (int)status, signal);
+		child->exited(child->ctx, &exited);
 	close_child(child);
 }
 
@@ -193,6 +203,7 @@ void fake_broker_wait(void)
 int fake_broker_open(void)
 {
 	broker.refuses = false;
+	fake_broker_deny(NULL, 0);
 	return uv_loop_init(&broker.loop);
 }
 
@@ -228,6 +239,12 @@ struct uv_loop_s *fake_broker_loop(void)
 const struct fake_broker_asked *fake_broker_asked(void)
 {
 	return &broker.asked;
+}
+
+void fake_broker_deny(const struct broker_denial *denials, size_t count)
+{
+	broker.denials = denials;
+	broker.denial_count = count;
 }
 
 void fake_broker_refuse(bool refuses)

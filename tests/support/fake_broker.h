@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct broker_denial;
 struct uv_loop_s;
 
 /* What broker_child_start() was asked for last. */
@@ -28,5 +29,7 @@ int fake_broker_close(void); /* kills what still runs; -1 when the loop is not e
 
 struct uv_loop_s *fake_broker_loop(void);
 const struct fake_broker_asked *fake_broker_asked(void);
+/* Of every command that ends from now on; borrowed. */
+void fake_broker_deny(const struct broker_denial *denials, size_t count);
 void fake_broker_refuse(bool refuses); /* broker_child_start() fails at once */
 void fake_broker_wait(void);           /* until no process is left */

@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 #include "proto/base/fd.h"
+#include "proto/base/str.h"
+#include "proto/wire/order.h"
 
-#include "broker/order.h"
 #include "tests/support/fixture.h"
 
 struct did did;
@@ -121,6 +122,8 @@ enum child_event next_event(struct started *started)
 		if (sandbox_report(started, &report, &err) < 0)
 			fail_msg("%s", err.text);
 	}
+	if (report.event == CHILD_DENIED)
+		did.denials[did.denial_count++] = report.denial;
 	if (report.event == CHILD_EXITED)
 		did.status = report.wait_status;
 	if (report.event == CHILD_FAILED)
@@ -139,6 +142,7 @@ void begin(void)
 {
 	did.status = -1;
 	did.out[0] = '\0';
+	did.denial_count = 0;
 	did.failure = (struct err){ 0 };
 }
 
@@ -193,4 +197,16 @@ void expect_out(const char *what)
 {
 	if (!strstr(did.out, what))
 		fail_msg("'%s' is not in: %s%s", what, did.out, did.failure.text);
+}
+
+void expect_denied(enum denial_rule rule, const char *target)
+{
+	for (size_t i = 0; i < did.denial_count; i++) {
+		const struct denial *denial = &did.denials[i];
+
+		if (denial->rule == rule && str_ends(denial->target, target))
+			return;
+		print_error("rule %u %s '%s'\n", denial->rule, denial->operation, denial->target);
+	}
+	fail_msg("no denial of rule %d, '%s': %s", (int)rule, target, did.out);
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "proto/base/err.h"
+#include "proto/wire/broker_gen.h"
 
 #include "broker/sandbox.h"
 
@@ -18,6 +19,8 @@ extern struct did {
 	char out[OUTPUT_MAX]; /* standard output and error */
 	int status;           /* as waitpid() gives it; -1: it was killed with its tree */
 	struct err failure;   /* code ERR_NONE: the program ran */
+	struct denial denials[BROKER_DENIALS_MAX];
+	size_t denial_count;
 } did;
 
 extern char dir[PATH_MAX]; /* the fixture's, canonical; the others lie in it */
@@ -44,6 +47,8 @@ void reap_all(void);                         /* as the broker's main loop does *
 void run_in(struct sandbox *sandbox, const char *const *argv, const char *cwd);
 void run_script(const struct sandbox_config *config, const char *script);
 void expect_out(const char *what); /* in did.out */
+/* A denial of this rule, whose target ends so. */
+void expect_denied(enum denial_rule rule, const char *target);
 
 /* The same, step by step. */
 void begin(void);

@@ -1,9 +1,9 @@
 #include <string.h>
 
 #include "proto/base/err.h"
+#include "proto/wire/server.h"
 
 #include "broker/ceiling.h"
-#include "broker/serve.h"
 #include "tests/support/fixture.h"
 
 static const struct peer alice = { .role = BROKER_ROLE_CLIENT };
@@ -164,6 +164,37 @@ static void so_many_ceilings_are_open_at_once(void **state)
 	assert_int_equal(ceilings.count, 0);
 }
 
+/* What a ceiling keeps counts as memory, not as text: these are many small values. */
+static void the_memory_of_all_ceilings_is_bounded(void **state)
+{
+	enum { VALUES = 8192 };
+	struct broker_ceiling_open params = asked(false);
+	struct ceilings ceilings = { 0 };
+	struct ceiling *ceiling = NULL;
+	struct err err = { 0 };
+	size_t each = 0;
+	size_t added = 0;
+
+	(void)state;
+	for (;; added++) {
+		struct kept kept SCOPED(kept_deinit) = { .message = json_array() };
+
+		for (int i = 0; i < VALUES; i++)
+			assert_int_equal(json_array_append_new(kept.message, json_string("x")), 0);
+		each = kept_bytes(&kept);
+		if (ceilings_add(&ceilings, &params, &kept, &alice, &ceiling, &err) < 0)
+			break;
+	}
+	assert_int_equal(err.code, ERR_LIMIT);
+	assert_int_equal(added, CEILING_STORE_MAX / each);
+	assert_true(added < BROKER_CEILINGS_MAX);
+	ceilings_drop(&ceilings, ceilings.items[0]);
+	assert_int_equal(ceilings.bytes, (added - 1) * each);
+	assert_int_equal(add(&ceilings, false, &ceiling), 0);
+	drop_all(&ceilings);
+	assert_int_equal(ceilings.bytes, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +204,7 @@ int main(void)
 		FIXTURE_TEST(roots_are_for_workspace_write_alone),
 		FIXTURE_TEST(full_access_has_the_network_and_nothing_else_has_it_unasked),
 		FIXTURE_TEST(so_many_ceilings_are_open_at_once),
+		FIXTURE_TEST(the_memory_of_all_ceilings_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

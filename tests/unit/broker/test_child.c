@@ -10,13 +10,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "proto/base/err.h"
 #include "proto/base/fd.h"
+#include "proto/wire/order.h"
 
-#include "broker/order.h"
 #include "tests/support/fixture.h"
 #include "tests/unit/broker/sandboxed.h"
 
@@ -131,6 +132,16 @@ static void the_environment_limits_and_signals_are_the_commands_own(void **state
 	expect_out("SigIgn:\t0000000000000000");
 	assert_null(strstr(did.out, "AGENT_TEST"));
 	assert_int_equal(did.status, 0);
+}
+
+static void the_arguments_of_the_broker_are_not_told(void **state)
+{
+	struct sandbox_config config = in_desk();
+
+	(void)state;
+	run_script(&config, "tr -d '\\0' < /proc/1/cmdline | wc -c; cat /proc/1/environ");
+	expect_out("0\n");
+	expect_out("Permission denied");
 }
 
 static void a_terminal_as_standard_input_is_the_controlling_one(void **state)
@@ -253,6 +264,28 @@ static void a_kill_ends_the_whole_tree(void **state)
 	}
 }
 
+static void an_init_that_does_not_answer_is_killed_when_asked_again(void **state)
+{
+	struct sandbox_config config = in_desk();
+	struct sandbox *sandbox SCOPED(free_sandbox) = open_or_fail(&config);
+	struct started started SCOPED(started_deinit) = STARTED_NONE;
+	struct pollfd gone = { .events = POLLIN };
+	int reader SCOPED(fd_close) = -1;
+	struct err err = { 0 };
+
+	(void)state;
+	start_daemons(sandbox, "wait", &started, &reader);
+	gone.fd = started.pidfd;
+	assert_int_equal(syscall(SYS_pidfd_send_signal, started.pidfd, SIGSTOP, NULL, 0), 0);
+	assert_int_equal(sandbox_kill(&started, &err), 0);
+	assert_int_equal(poll(&gone, 1, 0), 0);
+	assert_int_equal(sandbox_kill(&started, &err), 0);
+	finish(&started);
+	expect_nobody_left(reader);
+	sandbox_close(TAKE(sandbox));
+	reap_all();
+}
+
 static void a_signal_reaches_the_command(void **state)
 {
 	(void)state;
@@ -340,9 +373,11 @@ int main(void)
 		SANDBOX_TEST(a_folder_is_no_standard_descriptor),
 		SANDBOX_TEST(an_order_whose_block_is_not_sealed_runs_nothing),
 		SANDBOX_TEST(the_environment_limits_and_signals_are_the_commands_own),
+		SANDBOX_TEST(the_arguments_of_the_broker_are_not_told),
 		SANDBOX_TEST(a_terminal_as_standard_input_is_the_controlling_one),
 		SANDBOX_TEST(when_a_command_ends_its_daemons_are_gone),
 		SANDBOX_TEST(a_kill_ends_the_whole_tree),
+		SANDBOX_TEST(an_init_that_does_not_answer_is_killed_when_asked_again),
 		SANDBOX_TEST(a_signal_reaches_the_command),
 		SANDBOX_TEST(everything_dies_with_the_broker),
 		SANDBOX_TEST(closing_a_sandbox_leaves_its_commands_alone),

@@ -55,8 +55,8 @@ static void check_order(const struct features *features)
 	assert_true(find(mount_protect, 0) < find(mount_hide, 0));
 	/* Mounts need the capabilities that the filter's step comes after. */
 	assert_true(find(mount_hide, 0) < find(caps_bounds, 0));
-	assert_true(find(caps_no_privileges, 0) < find(filter_common, 0));
-	assert_int_equal(find(filter_common, 0), (int)plan.count - 1);
+	assert_true(find(caps_bounds, 0) < find(caps_no_privileges, 0));
+	assert_int_equal(find(caps_no_privileges, 0), (int)plan.count - 1);
 }
 
 static void roots_open_before_protections_close_and_hiding_is_last(void **state)
@@ -90,15 +90,30 @@ static void check_command(const struct features *features)
 
 	plan_build(&plan, PLAN_COMMAND, &places, features);
 	assert_int_equal(find(child_exec, 0), (int)plan.count - 1);
-	assert_true(find(child_stdio, 0) == 0);
-	assert_true(find(child_close, 0) > 0);
+	assert_true(find(child_close, 0) == 0);
 	assert_int_equal(find(filter_command, 0) >= 0, confined);
 	assert_int_equal(find(caps_none, 0) >= 0, confined);
-	assert_int_equal(find(landlock_rules, 0) >= 0, confined && features->landlock > 0);
 	if (confined)
-		assert_int_equal(find(child_verify, 0), (int)plan.count - 2);
+		assert_int_equal(find(child_verify, 0), (int)plan.count - 3);
+	/* Init gives it when the command has nothing left to do. */
+	assert_int_equal(find(child_leave, 0), (int)plan.count - 2);
 	/* The working directory is entered with the command's rights, not with the zygote's. */
 	assert_true(find(caps_none, 0) < find(child_folder, 0));
+}
+
+static void check_init(const struct features *features)
+{
+	plan_build(&plan, PLAN_INIT, &places, features);
+	/* Landlock lets nobody mount, and init only what the command may. */
+	assert_true(find(mount_proc, 0) < find(child_stdio, 0));
+	assert_int_equal(find(landlock_rules, 0),
+			 features->confined && features->landlock > 0 ? (int)plan.count - 1 : -1);
+}
+
+static void what_init_does_for_a_command_is_under_the_commands_rules(void **state)
+{
+	(void)state;
+	each_feature_set(check_init);
 }
 
 static void a_command_is_confined_and_checked_right_before_the_exec(void **state)
@@ -115,10 +130,9 @@ static void full_access_changes_nothing_but_the_session(void **state)
 	plan_build(&plan, PLAN_ZYGOTE, &places, &features);
 	assert_int_equal(plan.count, 0);
 	plan_build(&plan, PLAN_INIT, &places, &features);
-	assert_int_equal(plan.count, 0);
+	assert_int_equal(plan.count, 1); /* descriptors */
 	plan_build(&plan, PLAN_COMMAND, &places, &features);
-	assert_int_equal(plan.count,
-			 6); /* descriptors, stray ones, session, signals, folder, exec */
+	assert_int_equal(plan.count, 6); /* stray ones, session, signals, folder, leave, exec */
 }
 
 static void the_network_and_proc_decide_about_their_own_steps(void **state)
@@ -129,7 +143,7 @@ static void the_network_and_proc_decide_about_their_own_steps(void **state)
 	plan_build(&plan, PLAN_ZYGOTE, &places, &features);
 	assert_int_equal(find(ns_loopback, 0), -1);
 	plan_build(&plan, PLAN_INIT, &places, &features);
-	assert_int_equal(plan.count, 0);
+	assert_int_equal(find(mount_proc, 0), -1);
 	features = (struct features){ .confined = true, .fresh_proc = true };
 	plan_build(&plan, PLAN_ZYGOTE, &places, &features);
 	assert_true(find(ns_loopback, 0) > find(ns_identity, 0));
@@ -155,6 +169,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(roots_open_before_protections_close_and_hiding_is_last),
 		FIXTURE_TEST(each_place_has_its_steps_once),
+		FIXTURE_TEST(what_init_does_for_a_command_is_under_the_commands_rules),
 		FIXTURE_TEST(a_command_is_confined_and_checked_right_before_the_exec),
 		FIXTURE_TEST(full_access_changes_nothing_but_the_session),
 		FIXTURE_TEST(the_network_and_proc_decide_about_their_own_steps),

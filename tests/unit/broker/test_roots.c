@@ -113,25 +113,6 @@ static void a_pointer_file_is_split_at_its_first_colon(void **state)
 	}
 }
 
-static void beneath_means_strictly_beneath(void **state)
-{
-	static const struct row {
-		const char *path;
-		const char *folder;
-		bool beneath;
-	} rows[] = {
-		{ "/a/b", "/a", true },  { "/a", "/a", false },   { "/ab", "/a", false },
-		{ "/a", "/", true },     { "/", "/", false },     { "/a/b/c", "/a", true },
-		{ "/a", "/a/b", false }, { "/a/b", "/b", false },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if (path_beneath(rows[i].path, rows[i].folder) != rows[i].beneath)
-			fail_msg("%s %s", rows[i].path, rows[i].folder);
-	}
-}
-
 static void roots_are_canonical_sorted_and_named_once(void **state)
 {
 	struct sandbox_config config = in_work();
@@ -293,9 +274,9 @@ static void a_root_with_too_many_protected_paths_is_refused(void **state)
 	struct err err = { 0 };
 
 	(void)state;
-	shell("mkdir desk/.git desk/t; i=0; while [ $i -lt 31 ]; do mkdir desk/t/$i; "
+	shell("mkdir desk/.git desk/t; i=0; while [ $i -lt 30 ]; do mkdir desk/t/$i; "
 	      "ln -s ../t/$i desk/.git/$i; i=$((i+1)); done");
-	find_or_fail(&config); /* .git, 31 links and their targets: one less than the limit */
+	find_or_fail(&config); /* four names, 30 links and their targets: the limit */
 	shell("mkdir desk/t/a; ln -s ../t/a desk/.git/a");
 	roots_deinit(&found);
 	assert_int_equal(roots_find(&found, &config, &err), ERR_LIMIT);
@@ -318,12 +299,154 @@ static void an_opened_place_is_the_one_that_was_looked_at(void **state)
 	assert_int_equal(roots_open(&fd, &found.places[0], &err), ERR_STATE);
 }
 
+static void reserved_names_belong_to_their_folder(void **state)
+{
+	static const struct row {
+		const char *folder;
+		const char *name;
+		bool reserved;
+	} rows[] = {
+		{ "desk", ".git", true },      { "desk", ".agents", true },
+		{ "desk", ".codex", true },    { "desk", ".GIT", true },
+		{ "desk", "git", false },      { "desk", ".gitignore", false },
+		{ "desk", ".git/", false },    { "desk", "", false },
+		{ "desk/sub", ".git", false }, { ".", ".git", false },
+		{ "desk/nest", ".git", true }, { "desk/nest", ".codex", false },
+	};
+	struct sandbox_config config = in_work();
+	char path[PATH_MAX + 16];
+	struct stat st;
+
+	(void)state;
+	shell("mkdir -p desk/.agents desk/sub desk/nest/.git");
+	find_or_fail(&config);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		(void)snprintf(path, sizeof path, "%s/%s", dir, rows[i].folder);
+		assert_int_equal(stat(path, &st), 0);
+		if (roots_reserved(&found, st.st_dev, st.st_ino, rows[i].name) != rows[i].reserved)
+			fail_msg("%s in %s", rows[i].name, rows[i].folder);
+	}
+}
+
+static void where_commits_are_allowed_the_rest_of_git_is_held(void **state)
+{
+	static const struct row {
+		const char *before;
+		bool commits; /* otherwise all of .git is read-only */
+	} rows[] = {
+		{ "mkdir -p .git/hooks .git/objects; echo > .git/config", true },
+		{ "mkdir -p .git", false }, /* without a config it is no repository yet */
+		{ "mkdir -p .git; echo > .git/config; echo .. > .git/commondir", false },
+		{ "echo 'gitdir: x' > .git", false },
+		{ "mkdir real; echo > real/config; ln -s real .git", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct sandbox_config config = in_work();
+		char script[256];
+
+		config.allow_git_commit = true;
+		(void)snprintf(script, sizeof script, "rm -rf desk; mkdir desk; cd desk; %s",
+			       rows[i].before);
+		shell(script);
+		find_or_fail(&config);
+		if (!place_at(PLACE_PROTECTED, ".git") != rows[i].commits)
+			fail_msg("row %zu", i);
+		if (!rows[i].commits)
+			continue;
+		assert_non_null(place_at(PLACE_PIN, ".git"));
+		assert_non_null(place_at(PLACE_PROTECTED, ".git/config"));
+		assert_non_null(place_at(PLACE_PROTECTED, ".git/hooks"));
+		assert_non_null(place_at(PLACE_WATCHED, ".git/commondir"));
+		assert_non_null(place_at(PLACE_WATCHED, ".git/worktrees"));
+		assert_null(place_at(PLACE_PROTECTED, ".git/objects"));
+	}
+}
+
+static void nested_repositories_are_found_within_bounds(void **state)
+{
+	static const struct row {
+		const char *where;
+		bool found;
+	} rows[] = {
+		{ "a/.git", true },        { "a/b/.git", true },   { "a/b/c/.git", true },
+		{ "a/b/c/d/.git", false }, { "link/.git", false }, { ".agents/x/.git", false },
+	};
+	struct sandbox_config config = in_work();
+
+	(void)state;
+	shell("mkdir -p desk/a/b/c/d/.git desk/a/b/c/.git desk/a/b/.git desk/.agents/x/.git; "
+	      "echo 'gitdir: ..' > desk/a/.git; mkdir -p out/.git; ln -s ../out desk/link");
+	find_or_fail(&config);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (!place_at(PLACE_PROTECTED, rows[i].where) == rows[i].found)
+			fail_msg("%s", rows[i].where);
+	}
+	assert_non_null(place_at(PLACE_PIN, "a/b/c"));
+	assert_false(found.cut);
+}
+
+static void more_nested_repositories_than_fit_are_said_to_be_there(void **state)
+{
+	struct sandbox_config config = in_work();
+	char script[128];
+
+	(void)state;
+	(void)snprintf(script, sizeof script,
+		       "i=0; while [ $i -lt %d ]; do mkdir -p desk/$i/.git; "
+		       "i=$((i+1)); done",
+		       NESTED_MAX);
+	shell(script);
+	find_or_fail(&config);
+	assert_int_equal(count_of(PLACE_PROTECTED), NESTED_MAX);
+	assert_false(found.cut);
+	shell("mkdir -p desk/one-more/.git");
+	find_or_fail(&config);
+	assert_int_equal(count_of(PLACE_PROTECTED), NESTED_MAX);
+	assert_true(found.cut);
+}
+
+static void temporary_folders_are_not_searched(void **state)
+{
+	struct sandbox_config config = in_work();
+	char other[PATH_MAX + 16];
+
+	(void)state;
+	shell("mkdir -p other/clone/.git other/.git");
+	(void)snprintf(other, sizeof other, "%s/other", dir);
+	config.exclude_tmpdir = false;
+	config.tmpdir = other;
+	find_or_fail(&config);
+	assert_non_null(place_at(PLACE_PROTECTED, "/other/.git"));
+	assert_null(place_at(PLACE_PROTECTED, "/other/clone/.git"));
+}
+
+static void what_is_hidden_or_read_only_already_gets_no_place(void **state)
+{
+	struct sandbox_config config = in_work();
+	char settings[PATH_MAX + 32];
+	const char *hidden[] = { settings };
+
+	(void)state;
+	shell("mkdir -p desk/.agentd/.git desk/home/.git desk/.git/modules/lib desk/lib; "
+	      "echo 'gitdir: ../.git/modules/lib' > desk/lib/.git");
+	(void)snprintf(settings, sizeof settings, "%s/.agentd", desk);
+	config.hidden = hidden;
+	config.hidden_count = 1;
+	find_or_fail(&config);
+	assert_non_null(place_at(PLACE_HIDDEN, ".agentd"));
+	assert_null(place_at(PLACE_PROTECTED, ".agentd"));
+	assert_non_null(place_at(PLACE_PROTECTED, "lib/.git"));
+	assert_null(place_at(PLACE_PROTECTED, ".git/modules/lib"));
+	assert_non_null(place_at(PLACE_PROTECTED, "home/.git"));
+}
+
 int main(void)
 {
 #define ROOTS_TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		ROOTS_TEST(a_pointer_file_is_split_at_its_first_colon),
-		ROOTS_TEST(beneath_means_strictly_beneath),
 		ROOTS_TEST(roots_are_canonical_sorted_and_named_once),
 		ROOTS_TEST(other_modes_have_no_roots),
 		ROOTS_TEST(temporary_folders_that_cannot_be_roots_are_none),
@@ -335,6 +458,12 @@ int main(void)
 		ROOTS_TEST(folders_above_what_lies_deep_are_pinned_up_to_the_root),
 		ROOTS_TEST(a_root_with_too_many_protected_paths_is_refused),
 		ROOTS_TEST(an_opened_place_is_the_one_that_was_looked_at),
+		ROOTS_TEST(reserved_names_belong_to_their_folder),
+		ROOTS_TEST(where_commits_are_allowed_the_rest_of_git_is_held),
+		ROOTS_TEST(nested_repositories_are_found_within_bounds),
+		ROOTS_TEST(more_nested_repositories_than_fit_are_said_to_be_there),
+		ROOTS_TEST(temporary_folders_are_not_searched),
+		ROOTS_TEST(what_is_hidden_or_read_only_already_gets_no_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

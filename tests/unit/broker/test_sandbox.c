@@ -280,7 +280,7 @@ static void a_protected_name_that_appears_is_protected_from_the_next_command_on(
 									      name */
 	run_in(sandbox, write, desk);
 	expect_out("Read-only file system");
-	assert_string_equal(sandbox_view(sandbox)->roots[0].protected[0] + strlen(desk), "/.git");
+	assert_string_equal(sandbox_view(sandbox)->roots[0].protected[3] + strlen(desk), "/.git");
 	sandbox_close(TAKE(sandbox));
 	reap_all();
 }

@@ -31,14 +31,14 @@ static void rig_open(struct rig *rig, bool greeted)
 	struct err err = { 0 };
 
 	memset(&rig->broker, 0, sizeof rig->broker);
+	rig->broker.server.table = &serve_table;
 	rig->broker.options.agentd = "/nonexistent/agentd";
 	for (int role = BROKER_ROLE_CLIENT; role < BROKER_ROLE_COUNT; role++) {
 		int ends[2];
 
 		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
 		rig->far[role] = ends[1];
-		rig->peers[role] =
-			broker_add_peer(&rig->broker, ends[0], (enum broker_role)role, &err);
+		rig->peers[role] = server_add(&rig->broker.server, ends[0], role, &err);
 		assert_non_null(rig->peers[role]);
 		rig->peers[role]->greeted = greeted;
 	}
@@ -115,7 +115,7 @@ static struct outcome say(struct rig *rig, enum broker_role role, const char *te
 	assert_int_equal(packet_send(rig->far[role], text, strlen(text), fds, fd_count, &err),
 			 PACKET_DONE);
 	assert_true(peer_receive(rig->peers[role], POLLIN, &packet));
-	serve_packet(&rig->broker, rig->peers[role], &packet);
+	peer_serve(rig->peers[role], &packet);
 	out.ended = rig->peers[role]->dead;
 	if (!out.ended)
 		receive(rig->far[role], &out);

@@ -202,6 +202,30 @@ static void what_is_not_of_this_vocabulary_is_left_out(void **state)
 	assert_string_equal(buf_str(&run.out), "");
 }
 
+static void what_the_sandbox_refused_goes_with_the_item(void **state)
+{
+	struct run run SCOPED(run_deinit) = { 0 };
+
+	(void)state;
+	run_init(&run);
+	feed(&run, "{\"sessionUpdate\":\"tool_call\",\"toolCallId\":\"c\",\"title\":\"ls\","
+		   "\"kind\":\"execute\"}");
+	buf_clear(&run.out);
+	feed(&run,
+	     "{\"sessionUpdate\":\"tool_call_update\",\"toolCallId\":\"c\",\"status\":\"failed\","
+	     "\"rawOutput\":{\"exit_code\":1,\"aggregated_output\":\"x\",\"status\":\"failed\"},"
+	     "\"_meta\":{\"agentd\":{\"output\":\"x\",\"denials\":[{\"rule\":\"network\","
+	     "\"operation\":\"connect\",\"target\":\"a:1\",\"error\":\"ENETUNREACH\","
+	     "\"count\":1}]}}}");
+	assert_string_equal(
+		buf_str(&run.out),
+		"{\"type\":\"item.completed\",\"item\":{\"id\":\"item_0\",\"type\":"
+		"\"command_execution\",\"command\":\"ls\",\"aggregated_output\":\"x\","
+		"\"exit_code\":1,\"status\":\"failed\",\"denials\":[{\"rule\":\"network\","
+		"\"operation\":\"connect\",\"target\":\"a:1\",\"error\":\"ENETUNREACH\","
+		"\"count\":1}]}}\n");
+}
+
 static void more_calls_at_once_than_the_limit_are_refused(void **state)
 {
 	struct run run SCOPED(run_deinit) = { 0 };
@@ -232,6 +256,7 @@ int main(void)
 		FIXTURE_TEST(a_plan_is_one_item_that_changes),
 		FIXTURE_TEST(a_turn_that_fails_says_so_twice),
 		FIXTURE_TEST(what_is_not_of_this_vocabulary_is_left_out),
+		FIXTURE_TEST(what_the_sandbox_refused_goes_with_the_item),
 		FIXTURE_TEST(more_calls_at_once_than_the_limit_are_refused),
 	};
 

@@ -226,6 +226,78 @@ static void a_header_says_what_holds(void **state)
 		"/tmp; network off; asks: on-request\n");
 }
 
+static void a_header_says_by_what_it_holds_and_what_is_missing(void **state)
+{
+	static const char *const layers[] = { "namespaces", "landlock 7" };
+	static const char *const limits[] = { "processes 2048 (rlimit)" };
+	static const char *const missing[] = { "one \033[2J thing", "another" };
+	static const char *const guarded[] = { "/w/.git", "/w/.codex", "/elsewhere/git" };
+	struct run run SCOPED(run_deinit) = RUN;
+	struct broker_root roots[] = { { .path = "/w", .protected = { guarded, 3 } } };
+	struct broker_policy policy = { .roots = roots,
+					.roots_count = 1,
+					.layers = { layers, 2 },
+					.limits = { limits, 1 },
+					.missing = { missing, 2 } };
+	struct agent_session_info info = { .model = "m",
+					   .provider = "p",
+					   .approval_policy = APPROVAL_POLICY_NEVER,
+					   .sandbox_mode = SANDBOX_MODE_WORKSPACE_WRITE,
+					   .cwd = "/w" };
+	struct err err = { 0 };
+
+	(void)state;
+	assert_int_equal(view_header(&run.view, "id", &info, &policy, &run.out, &err), 0);
+	assert_non_null(
+		strstr(buf_str(&run.out),
+		       "; writable: /w (but not .git, .codex, /elsewhere/git); network off"));
+	assert_non_null(strstr(buf_str(&run.out),
+			       "\nheld by namespaces, landlock 7; limits: processes 2048 (rlimit)\n"
+			       "not enforced here: one \\x1b[2J thing\n"
+			       "not enforced here: another\n"));
+}
+
+static void what_the_sandbox_refused_stands_behind_a_failed_command(void **state)
+{
+	static const char denial[] =
+		"{\"rule\":\"outside\",\"operation\":\"openat\",\"target\":\"/etc/x\","
+		"\"error\":\"EROFS\",\"count\":2}";
+	struct run run SCOPED(run_deinit) = RUN;
+	struct buf update SCOPED(buf_deinit) = BUF_INIT(1 << 16);
+	const char *line =
+		"  denied: openat /etc/x (EROFS), 2 times: outside the writable folders\n";
+	const char *at;
+	int lines = 0;
+
+	(void)state;
+	feed(&run, "{\"sessionUpdate\":\"tool_call\",\"toolCallId\":\"a\",\"title\":\"x\","
+		   "\"kind\":\"execute\"}");
+	assert_int_equal(
+		buf_puts(&update,
+			 "{\"sessionUpdate\":\"tool_call_update\",\"toolCallId\":\"a\","
+			 "\"status\":\"failed\",\"rawOutput\":{\"exit_code\":1,"
+			 "\"aggregated_output\":\"\"},\"_meta\":{\"agentd\":{\"denials_lost\":3,"
+			 "\"denials\":[",
+			 NULL),
+		0);
+	for (int i = 0; i < VIEW_DENIALS_MAX + 2; i++)
+		assert_int_equal(buf_printf(&update, NULL, "%s,", denial), 0);
+	assert_int_equal(buf_puts(&update,
+				  "{\"rule\":\"changed\",\"operation\":\"\",\"target\":\"/w\","
+				  "\"error\":\"\",\"count\":1}]}}}",
+				  NULL),
+			 0);
+	feed(&run, buf_str(&update));
+	for (at = strstr(buf_str(&run.out), line); at; at = strstr(at + 1, line))
+		lines++;
+	assert_int_equal(lines, VIEW_DENIALS_MAX);
+	assert_non_null(strstr(buf_str(&run.out), "  exit 1\n  denied: "));
+	assert_true(str_ends(buf_str(&run.out),
+			     "  the command was ended: a protected path was "
+			     "changed, removed or made while the command ran: /w\n"
+			     "  denied: 5 more\n"));
+}
+
 static void more_tools_than_are_remembered_do_no_harm(void **state)
 {
 	struct run run SCOPED(run_deinit) = RUN;
@@ -262,6 +334,8 @@ int main(void)
 		FIXTURE_TEST(a_plan_shows_where_each_step_stands),
 		FIXTURE_TEST(an_answer_elsewhere_says_whose_it_was),
 		FIXTURE_TEST(a_header_says_what_holds),
+		FIXTURE_TEST(a_header_says_by_what_it_holds_and_what_is_missing),
+		FIXTURE_TEST(what_the_sandbox_refused_stands_behind_a_failed_command),
 		FIXTURE_TEST(more_tools_than_are_remembered_do_no_harm),
 	};
 

@@ -86,6 +86,21 @@ static void the_network_is_told(void **state)
 	assert_non_null(strstr(buf_str(&out), "The network is closed."));
 }
 
+static void commits_are_told_where_they_work(void **state)
+{
+	struct prompt_bounds bounds = { .sandbox = SANDBOX_MODE_WORKSPACE_WRITE };
+	struct buf out SCOPED(buf_deinit) = BUF_INIT(TEXT_MAX);
+
+	(void)state;
+	assert_int_equal(prompt_permissions(&out, &bounds, NULL), 0);
+	assert_non_null(strstr(buf_str(&out), "`.git`, `.agents`"));
+	assert_null(strstr(buf_str(&out), "commit"));
+	buf_clear(&out);
+	bounds.commits = true;
+	assert_int_equal(prompt_permissions(&out, &bounds, NULL), 0);
+	assert_non_null(strstr(buf_str(&out), "`git commit` works"));
+}
+
 static void the_environment_is_this_block(void **state)
 {
 	const struct prompt_place place = { "/w", "bash", "2026-05-01", "Europe/Berlin" };
@@ -133,6 +148,7 @@ int main(void)
 		FIXTURE_TEST(every_mode_and_policy_is_told_by_its_name),
 		FIXTURE_TEST(what_nobody_set_allows_nothing),
 		FIXTURE_TEST(the_network_is_told),
+		FIXTURE_TEST(commits_are_told_where_they_work),
 		FIXTURE_TEST(the_environment_is_this_block),
 		FIXTURE_TEST(an_item_is_a_message_with_one_text),
 	};

@@ -11,6 +11,7 @@
 #include "proto/base/buf.h"
 #include "proto/base/err.h"
 #include "proto/base/str.h"
+#include "proto/wire/broker_gen.h"
 
 #include "agentd/tool/exec.h"
 #include "agentd/tool/exec_uv.h"
@@ -33,6 +34,7 @@ struct seen {
 	size_t deltas;
 	bool keep_live;
 	struct exec_call *cancel_at_output;
+	json_t *denied;
 };
 
 static struct exec_host *host;
@@ -69,6 +71,7 @@ static void on_done(void *ctx, const struct exec_outcome *outcome)
 	at->running = outcome->running;
 	at->exit_code = outcome->exit_code;
 	at->session_id = outcome->session_id;
+	at->denied = json_incref(outcome->denied);
 }
 
 static void on_notice(void *ctx, const char *text)
@@ -82,6 +85,7 @@ static void forget_seen(void)
 {
 	free(seen.text);
 	free(seen.output);
+	json_decref(seen.denied);
 	buf_deinit(&seen.live);
 	seen = (struct seen){ .live = BUF_INIT(LIVE_MAX), .keep_live = true };
 }
@@ -203,6 +207,47 @@ static void a_command_that_ends_is_answered_with_code_and_output(void **state)
 	assert_string_equal(buf_str(&seen.live), "hello\noops\n");
 	assert_int_equal(seen.exit_code, 3);
 	assert_int_equal(exec_host_count(host), 0);
+}
+
+static const struct broker_denial denial = { DENIAL_RULE_OUTSIDE, "openat", "/etc/x", "EROFS", 1 };
+static const char denial_section[] = "Denied by the sandbox:\n"
+				     "- openat '/etc/x': EROFS, outside the writable roots\n";
+
+static void a_command_that_failed_is_told_what_the_sandbox_refused(void **state)
+{
+	(void)state;
+	fake_broker_deny(&denial, 1);
+	run("echo hello; exit 3");
+	assert_true(str_starts(rest(), "Process exited with code 3\nOriginal token count: 2\n"
+				       "Output:\nhello\nDenied by the sandbox:\n"));
+	assert_true(str_ends(seen.text, denial_section));
+	assert_string_equal(seen.output, "hello\n"); /* what it printed, and nothing else */
+	assert_int_equal(json_array_size(json_object_get(seen.denied, "denials")), 1);
+	run("kill -9 $$");
+	assert_true(str_ends(seen.text, denial_section));
+}
+
+static void a_command_that_succeeded_is_told_nothing_of_it(void **state)
+{
+	(void)state;
+	fake_broker_deny(&denial, 1);
+	run("echo hello");
+	assert_null(seen.denied);
+	assert_null(strstr(seen.text, "Denied"));
+}
+
+static void the_answer_with_the_end_has_what_was_refused_meanwhile(void **state)
+{
+	int64_t id;
+
+	(void)state;
+	fake_broker_deny(&denial, 1);
+	id = run_on("read x; exit 1", true);
+	assert_null(seen.denied);
+	write_chars(id, "\n", LONG_MS);
+	assert_int_equal(seen.exit_code, 1);
+	assert_non_null(seen.denied);
+	assert_true(str_ends(seen.text, denial_section));
 }
 
 static void an_empty_command_ends_well(void **state)
@@ -521,6 +566,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ROW(a_command_that_ends_is_answered_with_code_and_output),
+		ROW(a_command_that_failed_is_told_what_the_sandbox_refused),
+		ROW(a_command_that_succeeded_is_told_nothing_of_it),
+		ROW(the_answer_with_the_end_has_what_was_refused_meanwhile),
 		ROW(an_empty_command_ends_well),
 		ROW(a_killed_command_says_128_and_the_signal),
 		ROW(a_command_reads_nothing_without_a_terminal),

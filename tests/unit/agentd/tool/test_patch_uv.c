@@ -11,6 +11,7 @@
 #include "proto/base/buf.h"
 #include "proto/base/err.h"
 #include "proto/base/str.h"
+#include "proto/wire/broker_gen.h"
 
 #include "agentd/tool/patch_parse.h"
 #include "agentd/tool/patch_uv.h"
@@ -22,6 +23,7 @@ static struct {
 	char *text;
 	bool applied;
 	json_t *changes;
+	json_t *denied;
 } seen;
 
 static char applet[4096];
@@ -34,6 +36,7 @@ static void on_done(void *ctx, const struct patch_outcome *outcome)
 	seen.text = str_dup_len(outcome->text, outcome->text_len);
 	seen.applied = outcome->applied;
 	seen.changes = json_incref(outcome->changes);
+	seen.denied = json_incref(outcome->denied);
 	uv_stop(fake_broker_loop());
 }
 
@@ -41,6 +44,7 @@ static void forget_seen(void)
 {
 	free(seen.text);
 	json_decref(seen.changes);
+	json_decref(seen.denied);
 	memset(&seen, 0, sizeof seen);
 }
 
@@ -111,6 +115,23 @@ static void a_patch_that_does_not_fit_says_so(void **state)
 	assert_false(seen.applied);
 	assert_string_equal(seen.text, "apply_patch verification failed: Failed to read file to "
 				       "delete f: No such file or directory");
+}
+
+static void what_the_sandbox_refused_is_told_of_a_patch_that_was_not_applied(void **state)
+{
+	static const struct broker_denial denial = { DENIAL_RULE_PROTECTED, "openat", ".git/x",
+						     "EROFS", 1 };
+
+	(void)state;
+	fake_broker_deny(&denial, 1);
+	run(applet, "*** Begin Patch\n*** Delete File: f\n*** End Patch\n");
+	assert_true(str_ends(seen.text, "\nDenied by the sandbox:\n- openat '.git/x': EROFS, a "
+					"protected path\n"));
+	assert_int_equal(json_array_size(json_object_get(seen.denied, "denials")), 1);
+	run(applet, "*** Begin Patch\n*** Add File: f\n+x\n*** End Patch\n");
+	assert_true(seen.applied);
+	assert_null(seen.denied);
+	assert_null(strstr(seen.text, "Denied"));
 }
 
 static void a_patch_that_cannot_be_written_says_so(void **state)
@@ -205,6 +226,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ROW(a_patch_that_fits_is_applied_and_reported),
 		ROW(a_patch_that_does_not_fit_says_so),
+		ROW(what_the_sandbox_refused_is_told_of_a_patch_that_was_not_applied),
 		ROW(a_patch_that_cannot_be_written_says_so),
 		ROW(a_patch_of_four_mebibytes_goes_through),
 		ROW(an_applet_that_is_missing_fails_with_a_sentence),

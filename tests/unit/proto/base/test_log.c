@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proto/base/buf.h"
@@ -9,6 +10,19 @@
 #include "proto/base/str.h"
 
 #include "tests/support/fixture.h"
+
+static time_t now_s; /* what the clock says, when it is not 0 */
+
+int __real_clock_gettime(clockid_t clock, struct timespec *out);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
+{
+	if (now_s == 0)
+		return __real_clock_gettime(clock, out);
+	*out = (struct timespec){ .tv_sec = now_s };
+	return 0;
+}
 
 #define STAMP_LENGTH 25U /* "2026-01-02T03:04:05.678Z " */
 
@@ -117,12 +131,50 @@ static void a_long_line_is_cut_between_characters(void **state)
 	}
 }
 
+/* So many of these are written. */
+static int count_logged(enum log_level level, int lines)
+{
+	int written = 0;
+
+	for (int i = 0; i < lines; i++) {
+		char *line SCOPED(str_free) = logged(level, "%s", "x");
+
+		written += line[0] != '\0';
+	}
+	return written;
+}
+
+static void a_flood_of_lines_is_cut_and_the_cut_is_told(void **state)
+{
+	char *line = NULL;
+
+	(void)state;
+	log_open("prog", LOG_INFO);
+	now_s = 2000000000; /* long after whatever was logged before */
+	assert_int_equal(count_logged(LOG_INFO, LOG_BURST), LOG_BURST);
+	assert_int_equal(count_logged(LOG_WARN, 5), 0);
+	now_s -= 100; /* a clock that is set back gains nothing */
+	assert_int_equal(count_logged(LOG_WARN, 5), 0);
+	now_s += 101;
+	line = logged(LOG_INFO, "%s", "x");
+	assert_true(str_starts(line, "prog warn log_cut lines=10\n"));
+	assert_non_null(strstr(line, "prog info event x\n"));
+	str_free(&line);
+	assert_int_equal(count_logged(LOG_INFO, LOG_BURST), LOG_BURST - 1);
+	assert_int_equal(count_logged(LOG_DEBUG, 1), 0); /* is none that was cut */
+	line = logged(LOG_ERROR, "%s", "x");
+	assert_non_null(strstr(line, "error event x")); /* always */
+	str_free(&line);
+	now_s = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FIXTURE_TEST(a_line_is_a_line_whatever_is_in_it),
 		FIXTURE_TEST(the_level_decides),
 		FIXTURE_TEST(a_long_line_is_cut_between_characters),
+		FIXTURE_TEST(a_flood_of_lines_is_cut_and_the_cut_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

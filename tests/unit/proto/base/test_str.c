@@ -238,35 +238,6 @@ static void quoting_survives_each_failed_allocation(void **state)
 	alloc_fail_each(quote_something_long, text);
 }
 
-static void the_nearest_word_is_suggested_and_a_far_one_is_not(void **state)
-{
-	static const char *const words[] = { "sandbox_mode", "approval_policy", "model", "mode" };
-	static const struct {
-		const char *typed;
-		const char *meant;
-	} rows[] = {
-		{ "model", "model" },
-		{ "modle", "mode" },
-		{ "mdel", "model" },
-		{ "modell", "model" },
-		{ "sandbox-mode", "sandbox_mode" },
-		{ "sanboxmode", "sandbox_mode" },
-		{ "aproval_polcy", "approval_policy" },
-		{ "history", NULL },
-		{ "", NULL },
-		{ "a_word_of_more_than_sixty_four_letters_is_not_compared_with_anything_", NULL },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const char *found = str_nearest(rows[i].typed, words, ARRAY_LEN(words));
-
-		if (!str_eq(found, rows[i].meant))
-			fail_msg("'%s': '%s'", rows[i].typed, found ? found : "none");
-	}
-	assert_null(str_nearest("model", words, 0));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,7 +249,6 @@ int main(void)
 		FIXTURE_TEST(quoting_leaves_one_line_in_quotes),
 		FIXTURE_TEST(quoting_without_room_adds_nothing),
 		FIXTURE_TEST(quoting_survives_each_failed_allocation),
-		FIXTURE_TEST(the_nearest_word_is_suggested_and_a_far_one_is_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,6 +102,22 @@ static void the_folder_of_own_tools_comes_first_on_path(void **state)
 	assert_null(strstr(got, "/bin"));
 }
 
+static void own_tools_are_functions_where_the_profile_sets_path_anew(void **state)
+{
+	char got[2048];
+
+	(void)state;
+	filtered(got, sizeof got, "[shell_environment_policy]\ninherit = none\n", "/own");
+	assert_string_equal(got, "BASH_FUNC_apply_patch%%=() { '/own/apply_patch' \"$@\"; } "
+				 "BASH_FUNC_applypatch%%=() { '/own/applypatch' \"$@\"; } ");
+	filtered(got, sizeof got, "[shell_environment_policy]\ninherit = none\n", "/o'; x $(y) '");
+	assert_true(str_starts(got,
+			       "BASH_FUNC_apply_patch%%=() { '/o'\\''; x $(y) '\\''/apply_patch' "
+			       "\"$@\"; } "));
+	filtered(got, sizeof got, "", NULL);
+	assert_null(strstr(got, "BASH_FUNC"));
+}
+
 static void without_a_terminal_there_are_no_colors_and_no_pagers(void **state)
 {
 	static char own[][32] = { "PAGER=less", "LANG=de_DE", "TERM=xterm", "HOME=/h",
@@ -167,6 +183,7 @@ int main(void)
 		FIXTURE_TEST(the_settings_decide_what_commands_see),
 		FIXTURE_TEST(keys_of_the_provider_and_own_variables_never_come_through),
 		FIXTURE_TEST(the_folder_of_own_tools_comes_first_on_path),
+		FIXTURE_TEST(own_tools_are_functions_where_the_profile_sets_path_anew),
 		FIXTURE_TEST(without_a_terminal_there_are_no_colors_and_no_pagers),
 		FIXTURE_TEST(a_name_that_cannot_be_set_is_refused),
 		FIXTURE_TEST(the_number_of_variables_has_a_limit),

@@ -178,6 +178,39 @@ static void without_memory_it_says_so(void **state)
 	json_decref(loaded);
 }
 
+static void values_are_counted_before_they_are_made(void **state)
+{
+	static const struct row {
+		const char *text;
+		size_t least; /* what there are */
+	} rows[] = {
+		{ "", 0 },
+		{ "[]", 1 },
+		{ "[1,2,3]", 4 },
+		{ "{\"a\":1,\"b\":[2,3]}", 5 },
+		{ "[[],[],[[]]]", 5 },
+		{ "[\"[,,,{:\\\",[\"]", 2 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		size_t most = wire_json_values(rows[i].text, strlen(rows[i].text));
+
+		/* A bracket and a member's name may count besides. */
+		if (most < rows[i].least || most > 2 * rows[i].least + 1)
+			fail_msg("'%s': %zu", rows[i].text, most);
+	}
+}
+
+static void the_memory_of_a_value_is_estimated(void **state)
+{
+	json_auto_t *value = json_pack("{s:[s, i], s:{}}", "list", "text", 7, "more");
+
+	(void)state;
+	assert_int_equal(wire_json_bytes(NULL), WIRE_VALUE_BYTES);
+	assert_int_equal(wire_json_bytes(value), 5 * WIRE_VALUE_BYTES + 4 + 4 + 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +220,8 @@ int main(void)
 		FIXTURE_TEST(dumping_is_one_compact_line_behind_what_is_there),
 		FIXTURE_TEST(what_exceeds_the_buffer_is_not_dumped_at_all),
 		FIXTURE_TEST(without_memory_it_says_so),
+		FIXTURE_TEST(values_are_counted_before_they_are_made),
+		FIXTURE_TEST(the_memory_of_a_value_is_estimated),
 	};
 
 	alloc_fail_json();
