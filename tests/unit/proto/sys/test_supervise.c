@@ -290,6 +290,38 @@ static void what_means_the_task_itself_is_taken_from_the_task(void **state)
 	}
 }
 
+static void make_under_masks(void)
+{
+	pid_t pid;
+
+	seen->results[0] = tried(mkdir("first", 0777));
+	pid = fork();
+	if (pid == 0) {
+		(void)umask(077);
+		_exit(tried(mkdir("second", 0777)));
+	}
+	(void)waitpid(pid, &seen->results[1], 0);
+	seen->results[2] = tried(mkdir("third", 0777));
+}
+
+static void each_process_has_its_own_mask(void **state)
+{
+	static const char *const names[] = { "first", "second", "third" };
+	char path[PATH_MAX];
+	struct stat st;
+	mode_t mask = umask(022);
+
+	(void)state;
+	supervised(make_under_masks);
+	(void)umask(mask);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		assert_int_equal(seen->results[i], 0);
+		(void)snprintf(path, sizeof path, "%s/%s", fixture_dir(), names[i]);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, i == 1 ? 0700 : 0755);
+	}
+}
+
 static void make_devices(void)
 {
 	seen->results[0] = tried(mknod("white", S_IFCHR | 0666, makedev(0, 0)));
@@ -566,6 +598,7 @@ int main(void)
 			a_refused_call_is_answered_with_the_errno_of_the_description_and_told),
 		SUPERVISED_TEST(names_are_made_as_the_kernel_makes_them),
 		SUPERVISED_TEST(what_means_the_task_itself_is_taken_from_the_task),
+		SUPERVISED_TEST(each_process_has_its_own_mask),
 		SUPERVISED_TEST(no_device_is_made_not_even_one_that_hides),
 		SUPERVISED_TEST(no_protected_name_is_made_by_any_call),
 		SUPERVISED_TEST(a_protected_name_that_has_appeared_cannot_be_moved_or_replaced),
