@@ -60,11 +60,7 @@ static int restrict_files(const struct lockdown_config *config, struct err *err)
  * matters. */
 static int drop_capabilities(struct err *err)
 {
-	if (account_unbound(true, err) < 0)
-		return err->code;
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-		return ERR_SYS(err, errno, "clear ambient capabilities");
-	return account_capabilities(0, err);
+	return account_unbound(true, err) < 0 ? (int)err->code : account_powerless(err);
 }
 
 int lockdown_apply(const struct lockdown_config *config, struct err *err)

@@ -34,14 +34,29 @@ int account_capabilities(uint32_t keep, struct err *err)
 	return SYSCALL(err, capset, &header, data);
 }
 
-int account_become(const struct account *account, uint32_t capabilities, struct err *err)
+int account_unbound(bool if_allowed, struct err *err)
 {
 	/* The kernel refuses numbers that it does not know, and that ends the list. */
-	for (unsigned long i = 0; capabilities == 0 && prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0;
-	     i++) {
-		if (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0)
-			return ERR_SYS(err, errno, "drop capability %lu", i);
+	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			return if_allowed && errno == EPERM
+				       ? 0
+				       : ERR_SYS(err, errno, "drop capability %lu", cap);
 	}
+	return 0;
+}
+
+int account_powerless(struct err *err)
+{
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return ERR_SYS(err, errno, "clear ambient capabilities");
+	return account_capabilities(0, err);
+}
+
+int account_become(const struct account *account, uint32_t capabilities, struct err *err)
+{
+	if (capabilities == 0 && account_unbound(false, err) < 0)
+		return err->code;
 	if (setgroups((size_t)account->group_count, account->groups) < 0 ||
 	    setresgid(account->gid, account->gid, account->gid) < 0 ||
 	    prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ||
@@ -84,18 +99,6 @@ int account_reduce(const char *const reasons[ACCOUNT_CAPABILITIES], struct err *
 	}
 	(void)capng_apply(CAPNG_SELECT_ALL); /* whether that worked is asked next */
 	return check(reasons, true, err);
-}
-
-int account_unbound(bool if_allowed, struct err *err)
-{
-	/* The kernel refuses numbers that it does not know, and that ends the list. */
-	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-			return if_allowed && errno == EPERM
-				       ? 0
-				       : ERR_SYS(err, errno, "drop capability %lu", cap);
-	}
-	return 0;
 }
 
 int account_check_none(bool bounding, struct err *err)

@@ -39,6 +39,9 @@ int account_reduce(const char *const reasons[ACCOUNT_CAPABILITIES], struct err *
 /* Effective and permitted are these of the first 32. */
 int account_capabilities(uint32_t keep, struct err *err) MUST_CHECK;
 
+/* Empties the ambient, effective, permitted and inheritable sets. */
+int account_powerless(struct err *err) MUST_CHECK;
+
 /* Empties the bounding set. `if_allowed`: a process without the right to that keeps it. */
 int account_unbound(bool if_allowed, struct err *err) MUST_CHECK;
 

@@ -23,7 +23,7 @@ c_files broker | check "broker/" 3500
 
 # The half that makes sandboxes needs the privilege. The front, which reads JSON and believes nobody, needs none and
 # reaches it through sandbox.h alone; in system mode it is a process of its own.
-front='^broker/(broker|ceiling|daemon_start|grant|limits|record|serve_calls|spec)\.[ch]$'
+front='^broker/(broker|ceiling|daemon_start|record|serve_calls)\.[ch]$'
 c_files broker | grep -vE "$front" | check "broker/, what runs with privilege" 2500
 
 # What these parts are made of and what others may use too, lies in proto/sys; it runs where they run.

@@ -34,7 +34,7 @@ BEGIN {
 	only("^ini\\.h$",            "^(proto/conf|agentd/config)/")
 	only("seccomp\\.h$",         "^proto/sys/|^broker/|^tests/")
 	only("^seccomp\\.h$",        "^proto/sys/|^tests/")
-	only("^cap-ng\\.h$",         "^proto/sys/|^broker/|^agentd/lockdown|^tests/")
+	only("^cap-ng\\.h$",         "^proto/sys/|^tests/")
 	only("^sha2\\.h$",           "^proto/wire/digest\\.[ch]$")
 	only("^(cmocka|openssl/)",   "^tests/")
 }
